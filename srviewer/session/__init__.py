@@ -1,0 +1,1 @@
+"""The state of one sitting at the viewer, without Qt and without torch."""
