@@ -1,0 +1,1 @@
+"""Running a network over an image: tiles, devices, precision, memory."""

@@ -1,0 +1,120 @@
+"""The ways to execute a network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from srviewer.engine.device import Device
+from srviewer.engine.mixed import mixed
+from srviewer.engine.request import Precision
+from srviewer.zoo.model import LoadedModel
+
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""The torch dtype of each precision."""
+
+
+class Runner(Protocol):
+    """A network made ready for one device and precision."""
+
+    def __call__(self, crop: Tensor) -> Tensor:
+        """Upscale a crop.
+
+        Parameters
+        ----------
+        crop : 1 x 3 x H x W, float32, 0..1, R, G, B, on the CPU.
+
+        Returns
+        -------
+        1 x 3 x (scale H) x (scale W), any floating dtype, nominally 0..1 but not clipped, on the device.
+        """
+        ...
+
+
+class Backend(Protocol):
+    """A way to execute networks.
+
+    Attributes
+    ----------
+    name : part of the key under which measurements are kept; changes when what is executed changes.
+    """
+
+    @property
+    def name(self) -> str:
+        """What identifies the backend and its version."""
+        ...
+
+    def prepare(self, model: LoadedModel, device: Device, precision: Precision) -> Runner:
+        """Make `model` ready; the model itself stays as it is."""
+        ...
+
+
+class EagerTorch:
+    """Plain torch, layer by layer, with the channels last in memory: what its fast convolutions expect.
+
+    In bfloat16, whose 8 bits of mantissa would show, the layers that feel it most stay in fp32. A model that
+    was made ready stays so as long as it lives: making it ready can take longer than a small image.
+    """
+
+    def __init__(self) -> None:
+        self._ready: WeakKeyDictionary[LoadedModel, dict[tuple[Device, Precision], Runner]] = (
+            WeakKeyDictionary()
+        )
+
+    @property
+    def name(self) -> str:
+        """Torch's version, since another one may take other memory."""
+        return f"torch-{torch.__version__}-1"
+
+    def prepare(self, model: LoadedModel, device: Device, precision: Precision) -> Runner:
+        """Copy the network to the device in the precision asked for, or return the copy made before."""
+        ready = self._ready.setdefault(model, {})
+        if (device, precision) not in ready:
+            ready[device, precision] = self._copied(model, device, precision)
+        return ready[device, precision]
+
+    def _copied(self, model: LoadedModel, device: Device, precision: Precision) -> Runner:
+        dtype = DTYPES[precision]
+        if precision == "bf16":
+            exact = model.to(device=device.torch, memory_format=torch.channels_last)
+            network = mixed(exact.network, exact.spec, dtype, merge=device.kind == "cpu")
+            if network is not None:
+                within_one = replace(exact, network=network, spec=replace(exact.spec, value_range=1.0))
+                return _runner(within_one, device, torch.float32)
+        return _runner(
+            model.to(device=device.torch, dtype=dtype, memory_format=torch.channels_last), device, dtype
+        )
+
+
+def _runner(model: LoadedModel, device: Device, dtype: torch.dtype) -> Runner:
+    """Return the model as something that takes crops from the CPU."""
+
+    def run(crop: Tensor) -> Tensor:
+        return model(crop.to(device=device.torch, dtype=dtype, memory_format=torch.channels_last))
+
+    return run
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out: then a smaller tile may do.
+
+    Only CUDA has a class for it; the others are told by their text.
+    """
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY)
+
+
+_OUT_OF_MEMORY = (
+    "out of memory",  # CUDA's libraries, MPS
+    "not enough memory",  # torch's CPU allocator on Windows
+    "can't allocate memory",  # torch's CPU allocator elsewhere
+    "cannot allocate memory",
+    "alloc_failed",  # cuDNN and cuBLAS
+    "bad_alloc",
+)
