@@ -8,12 +8,12 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format types lint unit bench clean
+.PHONY: help run test check format types lint unit bench package clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-run: $(VENV)/.installed ## set everything up, then run the demo (upscales the sample image into out/)
+run: $(VENV)/.installed ## set everything up, then open the window (without a display: run the demo into out/)
 	@BIN=$(BIN) packaging/demo.sh
 
 test: $(VENV)/.installed-dev ## set everything up, then ruff, the type check and the whole test suite
@@ -35,6 +35,10 @@ format: $(VENV)/.installed-dev ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+package: $(VENV)/.installed-package ## build the bundle dist/srviewer/ with PyInstaller, and try it
+	$(BIN)/pyinstaller --noconfirm --log-level WARN --distpath dist --workpath build packaging/srviewer.spec
+	packaging/smoke.sh dist/srviewer/srviewer
+
 clean: ## remove what the other targets made
 	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -52,4 +56,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt packaging/system-libraries.sh
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) install --quiet --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-package: $(VENV)/.installed
+	$(PIP) install --quiet --editable '.[package]'
 	@touch $@

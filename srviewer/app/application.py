@@ -1,0 +1,128 @@
+"""The program around the window: from the command line's wishes to the exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import sys
+
+from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtWidgets import QApplication
+
+from srviewer import __version__
+from srviewer.app.arguments import GuiArguments
+from srviewer.app.controller import Controller
+from srviewer.app.diagnostics import FaultCatcher, Interrupts, log_qt_messages, start_log
+from srviewer.app.main_window import MainWindow
+from srviewer.app.message_bar import Message, MessageAction
+from srviewer.app.screenshot import Screenshot
+from srviewer.app.settings import Settings, SettingsStore, settings_file
+from srviewer.app.theme import apply_theme
+
+_log = logging.getLogger(__name__)
+
+
+def qt_application() -> QApplication:
+    """Return the one QApplication, made if there is none yet."""
+    existing = QApplication.instance()
+    if isinstance(existing, QApplication):
+        return existing
+    QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("srviewer")
+    app.setApplicationDisplayName("SR Viewer")
+    app.setApplicationVersion(__version__)
+    app.setDesktopFileName("srviewer")
+    return app
+
+
+class Application(QObject):
+    """One run of the program.
+
+    Attributes
+    ----------
+    controller, window : its parts.
+    """
+
+    def __init__(self, arguments: GuiArguments) -> None:
+        self._app = qt_application()
+        super().__init__()
+        self._arguments = arguments
+        store = SettingsStore(None if arguments.screenshot is not None else settings_file())
+        settings = _with_arguments(store.load(), arguments)
+        apply_theme(self._app, settings.theme)
+        self.controller = Controller(settings, self)
+        self.window = MainWindow(self.controller, store)
+        if arguments.size is not None:
+            self.window.resize(*arguments.size)
+            self.window.resize_docks()
+        self._shot = None if arguments.screenshot is None else Screenshot(self.window, arguments, self)
+        self._faults = FaultCatcher(self)
+        self._faults.caught.connect(self._tell_fault)
+
+    def run(self) -> int:
+        """Show the window and stay until it is closed."""
+        handler = start_log()
+        log_qt_messages()
+        self._faults.install()
+        interrupts = Interrupts(self)
+        interrupts.interrupted.connect(self._leave)
+        self._app.setQuitOnLastWindowClosed(False)
+        self.window.closed.connect(self._quit)
+        self.window.show()
+        self.window.painted.connect(self._begin)
+        try:
+            status = int(self._app.exec())
+        finally:
+            interrupts.remove()
+            self._faults.remove()
+            if handler is not None:
+                logging.getLogger().removeHandler(handler)
+                handler.close()
+        return status if self._shot is None else self._shot.status
+
+    def _begin(self) -> None:
+        """Open what was asked for, now that the window stands."""
+        if self._shot is not None:
+            self._shot.begin()
+            return
+        arguments, session = self._arguments, self.controller.session
+        if arguments.mode is not None:
+            self.window.table[f"mode_{arguments.mode}"].trigger()
+        for model in session.document.ticked:
+            self.controller.weights.inspect(model)
+        self.controller.open(arguments.paths)
+
+    def _leave(self) -> None:
+        _log.info("interrupted")
+        self.window.leave()
+
+    def _quit(self) -> None:
+        # Later, so that the window's own closing has ended before the loop does.
+        QTimer.singleShot(0, self._app, self._app.quit)
+
+    def _tell_fault(self, text: str) -> None:
+        copy = MessageAction("Copy diagnostics", self.window.commands.copy_diagnostics)
+        with contextlib.suppress(RuntimeError):  # the window may be gone already
+            self.window.show_message(
+                Message(f"Something unexpected happened: {text}", "error", (copy,), key="fault")
+            )
+        if self._shot is not None:
+            self._shot.fail(text)
+
+
+def _with_arguments(settings: Settings, arguments: GuiArguments) -> Settings:
+    """Return the settings as the command line changes them."""
+    if arguments.theme is not None:
+        settings = dataclasses.replace(settings, theme=arguments.theme)
+    if arguments.models:
+        settings = dataclasses.replace(settings, ticked=arguments.models)
+    if arguments.evaluate:
+        settings = dataclasses.replace(settings, run_on_drop=False)
+    options = settings.options
+    if arguments.device != "auto":
+        options = dataclasses.replace(options, device=arguments.device)
+    if arguments.precision != "auto":
+        options = dataclasses.replace(options, precision=arguments.precision)
+    return dataclasses.replace(settings, options=options)

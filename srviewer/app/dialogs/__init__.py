@@ -1,0 +1,1 @@
+"""The dialogs: each asks one question by a class method, which returns a frozen answer or None."""

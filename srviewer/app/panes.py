@@ -1,0 +1,306 @@
+"""What the panes of the shown image show and say, made of the session's state."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from srviewer.app.background import Background, Task, Urgency
+from srviewer.app.bridge import Bridge
+from srviewer.app.growing_picture import GrowingPicture
+from srviewer.app.picture import ArrayPicture, Picture
+from srviewer.app.scene import PaneContent
+from srviewer.app.wording import bytes_text, decibels_text, duration_text, similarity_text
+from srviewer.imaging.image import Image
+from srviewer.session.comparison import Mode, Pane, PaneKind
+from srviewer.session.entries import ImageEntry, ImageId, ResultEntry
+from srviewer.session.events import JobChanged, TileArrived
+from srviewer.session.geometry import Point, Size, pixel_at
+from srviewer.session.pixel_store import PixelKey
+from srviewer.session.queue import Job
+from srviewer.session.results import PartialResult
+from srviewer.session.scores import Consistency, NotMeasured, Score
+from srviewer.session.session import Session
+
+_PROGRESS_MILLISECONDS = 100  # between two looks at the shares of running jobs
+_THREE_LINES = 3
+
+
+class Panes(QObject):
+    """Keeps the canvas's contents in line with the session.
+
+    Pictures are made once for each set of pixels and kept while their image is shown.
+
+    Signals
+    -------
+    changed(object) : the tuple of `PaneContent` of all panes.
+    picture_changed(object) : a `Picture` that has got another piece.
+    """
+
+    changed = Signal(object)
+    picture_changed = Signal(object)
+
+    def __init__(
+        self, session: Session, bridge: Bridge, background: Background, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._background = background
+        self._shown: ImageId | None = None
+        self._pictures: dict[PixelKey, tuple[Image, Picture]] = {}
+        self._converting: dict[PixelKey, tuple[Image, Task[Image]]] = {}
+        self._growing: dict[str, tuple[PartialResult | None, Picture, GrowingPicture]] = {}
+        self._pasted: dict[str, int] = {}
+        self.contents: tuple[PaneContent, ...] = ()
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self.refresh)
+        self._later = QTimer(self, singleShot=True, interval=_PROGRESS_MILLISECONDS)
+        self._later.timeout.connect(self.refresh)
+        for signal in (
+            bridge.current_changed,
+            bridge.pixels_changed,
+            bridge.reference_changed,
+            bridge.results_changed,
+            bridge.ticked_changed,
+            bridge.scores_changed,
+            bridge.images_changed,
+            bridge.selection_changed,
+            bridge.comparison_changed,
+        ):
+            signal.connect(lambda _: self._soon.start())
+        bridge.tile_arrived.connect(self._paste)
+        bridge.job_changed.connect(self._follow_job)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the contents are those of the session now."""
+        return not (self._soon.isActive() or self._later.isActive() or self._converting)
+
+    def refresh(self) -> None:
+        """Make the contents anew."""
+        self._later.stop()
+        current = self._session.document.current
+        image = None if current is None else current.id
+        if image != self._shown:
+            self._shown = image
+            self._pictures.clear()
+            self._growing.clear()
+            self._pasted.clear()
+            for _, task in self._converting.values():
+                task.drop()
+            self._converting.clear()
+        contents = (
+            () if current is None else tuple(self._content(current, pane) for pane in self._session.panes)
+        )
+        self._forget_unshown()
+        self.contents = contents
+        self.changed.emit(contents)
+
+    def values_at(self, point: Point | None) -> tuple[tuple[str, tuple[int, int, int]], ...]:
+        """Return each pane's title and its R, G, B at a whole-image point, where it has a pixel there."""
+        if point is None:
+            return ()
+        found = []
+        for content in self.contents:
+            if content.picture is not None:
+                place = pixel_at(point, content.picture.size)
+                value = None if place is None else content.picture.pixel(*place)
+                if value is not None:
+                    found.append((content.title, value))
+        return tuple(found)
+
+    # Following
+
+    def _follow_job(self, event: JobChanged) -> None:
+        if event.change != "changed":
+            self._soon.start()
+        elif not self._later.isActive():
+            self._later.start()
+
+    def _paste(self, event: TileArrived) -> None:
+        if event.image != self._shown:
+            return
+        known = self._growing.get(event.model)
+        if known is None:
+            self._soon.start()
+            return
+        self._catch_up(event.model, known[2])
+        self.picture_changed.emit(known[2])
+
+    def _catch_up(self, model: str, growing: GrowingPicture) -> None:
+        """Paste all tiles that are not in the picture yet."""
+        assert self._shown is not None
+        partial = self._session.document.partial(self._shown, model)
+        if partial is None or partial.size != growing.size:
+            return
+        for tile in partial.tiles[self._pasted.get(model, 0) :]:
+            growing.paste(tile.x, tile.y, tile.pixels)
+        self._pasted[model] = len(partial.tiles)
+
+    # Contents
+
+    def _content(self, current: ImageEntry, pane: Pane) -> PaneContent:
+        if current.state == "failed":
+            return PaneContent(pane, current.name, (current.error or "cannot be read",), is_error=True)
+        match pane.kind:
+            case PaneKind.INPUT:
+                lines = () if current.input_size is None else (str(current.input_size),)
+                return PaneContent(pane, "Input", lines, self._held(current.id, "input"))
+            case PaneKind.TRUTH:
+                size = current.truth_size
+                lines = () if size is None else (str(size),)
+                return PaneContent(pane, "Ground truth", lines, self._held(current.id, "truth"))
+            case PaneKind.RESULT:
+                return self._result_content(current, pane)
+
+    def _result_content(self, current: ImageEntry, pane: Pane) -> PaneContent:
+        document, model = self._session.document, pane.model
+        title = self._session.title_of(model)
+        result, partial = document.result(current.id, model), document.partial(current.id, model)
+        job = self._job_of(current.id, model)
+        if partial is not None:
+            below = self._held(current.id, "result", model) or self._held(current.id, "input")
+            growing = None
+            if partial.size is not None and below is not None:
+                growing = self._growing_picture(model, partial, partial.size, below)
+                self._catch_up(model, growing)
+            share = job.share if job is not None else partial.share
+            return PaneContent(pane, title, _running_lines(job), growing, share)
+        if result is not None:
+            self._growing.pop(model, None)
+            return PaneContent(
+                pane, title, self._result_lines(current, result), self._held(current.id, "result", model)
+            )
+        below = self._held(current.id, "input")
+        scale = self._session.scale_of(model)
+        waiting = None
+        if below is not None and scale is not None:
+            waiting = self._growing_picture(model, None, below.size.times(scale), below)
+        if job is not None and job.state == "failed":
+            return PaneContent(pane, title, (job.error or "failed",), waiting, is_error=True)
+        if job is not None and job.state == "waiting":
+            return PaneContent(pane, title, ("waiting",), waiting, 0.0)
+        words = "cancelled" if job is not None and job.state == "cancelled" else "not run yet"
+        return PaneContent(pane, title, (words,), waiting)
+
+    def _growing_picture(
+        self, model: str, owner: PartialResult | None, size: Size, below: Picture
+    ) -> GrowingPicture:
+        """Return the picture of a result under way (`owner`), or of one that is still to come (None)."""
+        known = self._growing.get(model)
+        if known is None or known[0] is not owner or known[1] is not below:
+            self._growing[model] = known = (owner, below, GrowingPicture(size, below))
+            self._pasted[model] = 0
+        return known[2]
+
+    def _job_of(self, image: ImageId, model: str) -> Job | None:
+        """Return the latest upscale job of an image and a network."""
+        jobs = [
+            job
+            for job in self._session.queue.jobs
+            if (job.kind, job.image, job.model) == ("upscale", image, model)
+        ]
+        active = [job for job in jobs if not job.finished]
+        return (active or jobs)[-1] if jobs else None
+
+    def _result_lines(self, current: ImageEntry, result: ResultEntry) -> tuple[str, ...]:
+        facts = result.facts
+        document = self._session.document
+        parts = _score_parts(document.score(current.id, result.model))
+        parts += [duration_text(facts.seconds), bytes_text(facts.peak_memory_bytes)]
+        lines = [" · ".join(parts)]
+        selection = self._session.selection
+        if selection is not None and current.reference is not None:
+            score = document.score(current.id, result.model, selection.pixels)
+            region = _score_parts(score)
+            if region and self._session.comparison.mode is Mode.CROPS:
+                lines.insert(0, " · ".join(region))  # what is seen there is the selection
+            elif region:
+                lines.append(f"selection {' · '.join(region)}")
+        remarks = []
+        if not facts.exact:
+            remarks.append("≈ tiles differ from the whole")
+        if facts.fp32_tiles:
+            remarks.append(f"{facts.fp32_tiles} tiles again in fp32")
+        if remarks:
+            lines.append(" · ".join(remarks))
+        return tuple(lines[:_THREE_LINES])
+
+    # Pictures
+
+    def _held(self, image: ImageId, role: str, model: str = "") -> Picture | None:
+        """Return the picture of pixels in memory; None while they are not there, or converted to sRGB."""
+        match role:
+            case "input":
+                key = PixelKey(image, "input")
+            case "truth":
+                key = PixelKey(image, "truth")
+            case _:
+                key = PixelKey(image, "result", model)
+        held = self._session.document.pixels(image, key.role, key.model)
+        if held is None:
+            return None
+        known = self._pictures.get(key)
+        if known is not None and known[0] is held:
+            return known[1]
+        if held.icc is None:
+            picture: Picture = ArrayPicture(held.pixels, held.alpha)
+            self._pictures[key] = (held, picture)
+            return picture
+        self._convert(key, held)
+        return None if known is None else known[1]
+
+    def _convert(self, key: PixelKey, held: Image) -> None:
+        """Bring a picture to sRGB on the pool: a profile's arithmetic takes a second for some megapixels."""
+        running = self._converting.get(key)
+        if running is not None:
+            if running[0] is held:
+                return
+            running[1].drop()
+
+        def work() -> Image:
+            from srviewer.imaging.colour import to_srgb
+
+            return to_srgb(held)
+
+        def deliver(shown: Image) -> None:
+            self._converting.pop(key, None)
+            self._pictures[key] = (held, ArrayPicture(shown.pixels, shown.alpha, values=held.pixels))
+            self._soon.start()
+
+        self._converting[key] = (held, self._background.submit(work, deliver, urgency=Urgency.LOAD))
+
+    def _forget_unshown(self) -> None:
+        """Let go of pictures whose pixels the session has dropped, and of panes that are gone."""
+        panes = {pane.model for pane in self._session.panes if pane.kind is PaneKind.RESULT}
+        for key in tuple(self._pictures):
+            gone = key.role == "result" and key.model not in panes
+            if gone or self._session.document.pixels(key.image, key.role, key.model) is None:
+                del self._pictures[key]
+        for model in tuple(self._growing):
+            if model not in panes:
+                del self._growing[model]
+
+
+def _running_lines(job: Job | None) -> tuple[str, ...]:
+    if job is None:
+        return ("running",)
+    progress = job.progress
+    if job.state == "paused":
+        return ("paused",)
+    if job.cancelling:
+        return ("stopping",)
+    if progress is None or progress.tiles_done == 0:
+        return ("starting",)
+    return (f"tile {progress.tiles_done} of {progress.tiles}",)
+
+
+def _score_parts(score: Score | None) -> list[str]:
+    match score:
+        case None:
+            return []
+        case Consistency():
+            return [f"LR {decibels_text(score.psnr_y)} dB"]
+        case NotMeasured():
+            return ["not comparable"]
+        case _:
+            return [f"{decibels_text(score.psnr_y)} dB", similarity_text(score.ssim_y)]

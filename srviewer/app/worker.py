@@ -1,0 +1,352 @@
+"""The one thread on which torch works: it gets one frozen request at a time and tells what comes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import dataclasses
+import importlib.util
+import logging
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
+
+from srviewer.engine.request import FinishedTile, Progress, UpscaleOptions
+from srviewer.imaging.image import Image
+from srviewer.session.events import JobId
+
+if TYPE_CHECKING:
+    from srviewer.zoo.model import LoadedModel
+
+_log = logging.getLogger(__name__)
+
+STACK_BYTES = 16 << 20
+"""Of the thread's stack: deep networks and image codecs recurse further than Qt's default allows."""
+
+_MOST_MODELS = (
+    6  # in memory at once: a light network takes some megabytes, loading and fusing it half a second
+)
+_NICENESS = 5  # of the thread and the ones that torch starts from it: the window is served first
+
+
+@dataclass(frozen=True, eq=False)
+class UpscaleRequest:
+    """One run of a network, as the worker gets it.
+
+    Attributes
+    ----------
+    job : the queue's name for it.
+    model : the network's reference.
+    options : how to run it.
+    picture : the network's input.
+    focus : part in view, left, top, right, bottom in 0..1: its tiles come first.
+    """
+
+    job: JobId
+    model: str
+    options: UpscaleOptions
+    picture: Image
+    focus: tuple[float, float, float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """A processor that networks can run on.
+
+    Attributes
+    ----------
+    id : what options call it (``"cpu"``, ``"cuda:0"``).
+    kind : what sort of processor it is.
+    name : what it is called.
+    memory_bytes : its own memory; None for one that shares the machine's.
+    """
+
+    id: str
+    kind: Literal["cpu", "cuda", "mps"]
+    name: str
+    memory_bytes: int | None = None
+
+
+class Worker(QObject):
+    """Lives on the worker's thread; nobody calls it from another one, but for the three events.
+
+    Signals
+    -------
+    began(int) : a job's network is about to run.
+    progressed(int, object) : a job's `Progress`.
+    tile_finished(int, object) : a job's `FinishedTile`, as the screen shows it: in sRGB.
+    finished(int, object) : a job's `UpscaleResult`.
+    failed(int, str) : why a job failed, in one sentence.
+    cancelled(int) : a job has stopped because it was asked to.
+    model_known(str, object) : a reference and its `ModelSpec`.
+    model_broken(str, str) : a reference and why it cannot be used.
+    devices_known(object) : a tuple of `DeviceFacts`, the one that ``"auto"`` means first.
+    """
+
+    began = Signal(int)
+    progressed = Signal(int, object)
+    tile_finished = Signal(int, object)
+    finished = Signal(int, object)
+    failed = Signal(int, str)
+    cancelled = Signal(int)
+    model_known = Signal(str, object)
+    model_broken = Signal(str, str)
+    devices_known = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop_asked = threading.Event()
+        self.pause_asked = threading.Event()
+        self.quitting = threading.Event()
+        self._models: OrderedDict[tuple[str, Path | None, int], LoadedModel] = OrderedDict()
+        self._devices_told = False
+
+    @Slot(object)
+    def upscale(self, request: UpscaleRequest) -> None:
+        """Run one job to its end, whatever that is; exactly one of finished, failed and cancelled follows."""
+        if self._stopping():
+            self.cancelled.emit(request.job)
+            return
+        # Whatever goes wrong inside, the queue must hear that this job has ended.
+        try:
+            self._upscale(request)
+        except Exception as error:  # noqa: BLE001 -- a fault of the program must not stop the queue
+            _log.exception("job %s (%s) failed", request.job, request.model)
+            self.failed.emit(request.job, f"{request.model}: {type(error).__name__}: {error}")
+
+    @Slot(str)
+    def inspect(self, reference: str) -> None:
+        """Find out what a checkpoint holds."""
+        from srviewer.zoo.errors import ZooError
+
+        if self.quitting.is_set():
+            return
+        self._prepare_torch()
+        try:
+            self._load(reference)
+        except ZooError as error:
+            self.model_broken.emit(reference, str(error))
+
+    @Slot()
+    def find_devices(self) -> None:
+        """Tell which devices there are."""
+        if not self.quitting.is_set():
+            self._prepare_torch()
+
+    @Slot()
+    def forget_models(self) -> None:
+        """Load networks anew from now on: weights were fetched, imported or removed."""
+        self._models.clear()
+
+    def _upscale(self, request: UpscaleRequest) -> None:
+        from srviewer.engine.request import Cancelled, UpscaleError
+        from srviewer.zoo.errors import ZooError
+
+        self._prepare_torch()
+        from srviewer.engine.upscale import upscale
+
+        try:
+            model = self._load(request.model)
+        except ZooError as error:
+            self.model_broken.emit(request.model, str(error))
+            self.failed.emit(request.job, str(error))
+            return
+        if self._stopping():
+            self.cancelled.emit(request.job)
+            return
+        self.began.emit(request.job)
+        show = _display_converter(request.picture)
+        try:
+            result = upscale(
+                request.picture,
+                model,
+                request.options,
+                progress=lambda progress: self._tell(request.job, progress),
+                on_tile=lambda tile: self.tile_finished.emit(request.job, show(tile)),
+                cancelled=self._stopping,
+                paused=self.pause_asked.is_set,
+                focus=request.focus,
+            )
+        except Cancelled:
+            self.cancelled.emit(request.job)
+        except UpscaleError as error:
+            self.failed.emit(request.job, str(error))
+        except MemoryError:
+            self.failed.emit(request.job, "there is not enough memory for this result")
+        else:
+            self.finished.emit(request.job, result)
+
+    def _load(self, reference: str) -> LoadedModel:
+        """Return a network, from memory if its weights are still the same file."""
+        from srviewer.zoo.manifest import resolve
+        from srviewer.zoo.model import load_model
+
+        path = resolve(reference).path
+        stamp = 0
+        if path is not None:
+            with contextlib.suppress(OSError):
+                stamp = path.stat().st_mtime_ns
+        key = (reference, path, stamp)
+        if key in self._models:
+            self._models.move_to_end(key)
+            return self._models[key]
+        model = load_model(reference)
+        self._models[key] = model
+        while len(self._models) > _MOST_MODELS:
+            self._models.popitem(last=False)
+        self.model_known.emit(reference, model.spec)
+        return model
+
+    def _tell(self, job: JobId, progress: Progress) -> None:
+        self.progressed.emit(job, progress)
+
+    def _stopping(self) -> bool:
+        return self.stop_asked.is_set() or self.quitting.is_set()
+
+    def _prepare_torch(self) -> None:
+        """Import torch and tell of the devices, the first time."""
+        if self._devices_told:
+            return
+        _yield_to_window()
+        # Torch's threads spin while they wait for each other. Where the window or another program needs one
+        # of their cores, each wait then lasts a scheduler's turn: measured 3 times slower. Read once.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        _load_libraries_of_torch()
+        from srviewer.engine.device import devices
+
+        found = devices()
+        self._devices_told = True
+        self.devices_known.emit(
+            tuple(DeviceFacts(one.id, one.kind, one.name, _device_memory(one.id, one.kind)) for one in found)
+        )
+
+
+class WorkerThread(QObject):
+    """The GUI thread's end of the worker: starts its thread, hands over requests, stops it.
+
+    Signals
+    -------
+    upscale_asked(object), inspect_asked(str), devices_asked, forget_asked : carry requests over.
+
+    Attributes
+    ----------
+    worker : whose signals tell what comes of the requests.
+    """
+
+    upscale_asked = Signal(object)
+    inspect_asked = Signal(str)
+    devices_asked = Signal()
+    forget_asked = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.worker = Worker()
+        self._thread = QThread(self)
+        self._thread.setObjectName("worker")
+        self._thread.setStackSize(STACK_BYTES)
+        self.worker.moveToThread(self._thread)
+        queued = Qt.ConnectionType.QueuedConnection
+        self.upscale_asked.connect(self.worker.upscale, queued)
+        self.inspect_asked.connect(self.worker.inspect, queued)
+        self.devices_asked.connect(self.worker.find_devices, queued)
+        self.forget_asked.connect(self.worker.forget_models, queued)
+
+    def upscale(self, request: UpscaleRequest) -> None:
+        """Begin a job; the one before must have ended."""
+        self.worker.stop_asked.clear()
+        self.worker.pause_asked.clear()
+        self._start()
+        self.upscale_asked.emit(request)
+
+    def inspect(self, reference: str) -> None:
+        """Find out what a checkpoint holds, after the job that runs."""
+        self._start()
+        self.inspect_asked.emit(reference)
+
+    def find_devices(self) -> None:
+        """Have the devices told (once; they do not change)."""
+        self._start()
+        self.devices_asked.emit()
+
+    def forget_models(self) -> None:
+        """Load networks anew from now on."""
+        if self._thread.isRunning():
+            self.forget_asked.emit()
+
+    def cancel(self) -> None:
+        """Ask the job that runs to stop after its tile."""
+        self.worker.stop_asked.set()
+
+    def pause(self) -> None:
+        """Ask the job that runs to wait after its tile."""
+        self.worker.pause_asked.set()
+
+    def resume(self) -> None:
+        """Let the job that waits go on."""
+        self.worker.pause_asked.clear()
+
+    def stop(self) -> None:
+        """Stop the job that runs after its tile, and end the thread; returns when it has ended."""
+        self.worker.quitting.set()
+        self._thread.quit()
+        self._thread.wait()
+
+    def _start(self) -> None:
+        if not self._thread.isRunning() and not self.worker.quitting.is_set():
+            self._thread.start()
+
+
+def _display_converter(picture: Image) -> Callable[[FinishedTile], FinishedTile]:
+    """Return what brings a result's tiles to sRGB: results keep the profile of their input."""
+    from srviewer.imaging.colour import is_srgb, to_srgb
+
+    if picture.icc is None or is_srgb(picture.icc):
+        return lambda tile: tile
+
+    def converted(tile: FinishedTile) -> FinishedTile:
+        piece = dataclasses.replace(picture, pixels=tile.pixels, alpha=None, exif=None)
+        return dataclasses.replace(tile, pixels=to_srgb(piece).pixels)
+
+    return converted
+
+
+def _yield_to_window() -> None:
+    """Let the window come first where both want a core; threads that torch starts inherit this."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+def _load_libraries_of_torch() -> None:
+    """Load torch's large libraries before importing it, without holding the interpreter's lock meanwhile.
+
+    An import loads them under the lock, which stops the window for a quarter of a second; `dlopen` called as
+    a foreign function does not. They are the libraries that hold no Python, in the modes that torch itself
+    asks for; where one is missing, the import loads it as ever.
+    """
+    found = importlib.util.find_spec("torch") if sys.platform.startswith("linux") else None
+    if found is None or found.origin is None or "torch" in sys.modules:
+        return
+    folder = Path(found.origin).parent / "lib"
+    load = ctypes.CDLL(None).dlopen
+    load.restype, load.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_int]
+    for name, mode in (
+        ("libtorch_global_deps.so", os.RTLD_LAZY | os.RTLD_GLOBAL),
+        ("libtorch.so", os.RTLD_LAZY | os.RTLD_LOCAL),
+    ):
+        load(os.fsencode(folder / name), mode)
+
+
+def _device_memory(device: str, kind: str) -> int | None:
+    if kind != "cuda":
+        return None
+    import torch
+
+    return int(torch.cuda.get_device_properties(device).total_memory)

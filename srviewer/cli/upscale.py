@@ -1,0 +1,306 @@
+"""``srviewer upscale``: image files in, upscaled image files out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from srviewer.cli import console, options
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+    from srviewer.engine.request import Progress, UpscaleOptions, UpscaleResult
+    from srviewer.imaging.files import WriteOptions
+    from srviewer.imaging.image import Image
+    from srviewer.zoo.model import LoadedModel
+
+MAX_PIXELS = 1_000_000_000
+
+Format = Literal["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "avif"]
+
+
+def upscale(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Image files, folders, or globs in quotes.")
+    ],
+    model: options.Models,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|DIR",
+            help="A file if it ends like an image, else a folder, made if missing.",
+        ),
+    ],
+    file_format: Annotated[
+        Format | None,
+        typer.Option("--format", help="Format of the results in a folder; by default the input's."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    quality: Annotated[
+        int, typer.Option("--quality", min=1, max=100, help="Quality of JPEG, WebP and AVIF.")
+    ] = 95,
+    subsampling: Annotated[
+        Literal["4:4:4", "4:2:2", "4:2:0"], typer.Option("--subsampling", help="Chroma subsampling of JPEG.")
+    ] = "4:4:4",
+    self_ensemble: Annotated[
+        bool,
+        typer.Option(
+            "--self-ensemble", help="Average over all eight flips and turns: a little better, 8 times slower."
+        ),
+    ] = False,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            "--max-pixels",
+            metavar="N",
+            parser=options.parse_count,
+            show_default="1G",
+            help="Refuse inputs of more pixels.",
+        ),
+    ] = None,
+    device: options.Device = "auto",
+    precision: options.PrecisionOption = "auto",
+    tile: options.TileOption = "auto",
+    max_memory: options.MaxMemory = None,
+    json_output: options.Json = False,
+) -> None:
+    """Upscale images with one network or several.
+
+    In a folder, results are named {stem}_{model}. A file that exists is refused without --overwrite.
+    Exit status: 0 all done, 1 some input failed (the rest is done), 2 wrong usage.
+    """
+    from srviewer.cli.loading import check_device, check_models
+    from srviewer.engine.request import UpscaleOptions
+    from srviewer.imaging.files import IMAGE_SUFFIXES, WriteOptions
+
+    check_models(model)
+    check_device(device)
+    one_file = output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir()
+    images, ignored = _found(inputs)
+    if one_file and (len(images) + len(ignored) > 1 or len(set(model)) > 1):
+        raise typer.BadParameter(
+            f"{output} is one file, but there are several results; name a folder", param_hint="--output"
+        )
+    if one_file and file_format is not None:
+        raise typer.BadParameter("a file's own ending says its format", param_hint="--format")
+    run = _Run(
+        models=list(dict.fromkeys(model)),
+        output=output,
+        one_file=one_file,
+        suffix=f".{file_format}" if file_format else None,
+        overwrite=overwrite,
+        options=UpscaleOptions(device, precision, options.tile_of(tile), max_memory, self_ensemble),
+        writing=WriteOptions(
+            jpeg_quality=quality, jpeg_subsampling=subsampling, webp_quality=quality, avif_quality=quality
+        ),
+        max_pixels=max_pixels or MAX_PIXELS,
+        json=json_output,
+    )
+    for path, reason in ignored:
+        run.failed(path, run.models, reason)
+    with console.tile_bars(quiet=json_output) as bars:
+        for path in images:
+            run.image(path, bars)
+    raise typer.Exit(1 if run.failures else 0)
+
+
+def _found(inputs: list[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Return the files behind the inputs, each once, and what holds none with the reason.
+
+    A file that is named itself is tried whatever it is called; in folders and patterns the names decide.
+    """
+    from srviewer.session.dropping import expand
+
+    images: dict[Path, None] = {}
+    ignored: list[tuple[Path, str]] = []
+    for given in inputs:
+        path = Path(given).expanduser()
+        if _is_file(path):
+            images[path] = None
+            continue
+        dropped = expand([given])
+        images.update(dict.fromkeys(dropped.images))
+        ignored += [(one.path, f"{one.path}: it {one.reason}") for one in dropped.ignored]
+        ignored += [(one, f"{one}: a file of weights is given with -m") for one in dropped.checkpoints]
+    return list(images), ignored
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder above it must not be looked into: searching it says why
+        return False
+
+
+@dataclass
+class _Run:
+    """One call of the command: its choices, and what came of it so far."""
+
+    models: list[str]
+    output: Path
+    one_file: bool
+    suffix: str | None
+    overwrite: bool
+    options: UpscaleOptions
+    writing: WriteOptions
+    max_pixels: int
+    json: bool
+    failures: int = 0
+    _loaded: dict[str, LoadedModel | str] = dataclasses.field(default_factory=dict)
+    _made: set[Path] = dataclasses.field(default_factory=set)
+
+    def failed(self, path: Path, models: list[str], reason: str) -> None:
+        """Tell in one line of a file that was not done with `models`; the rest goes on."""
+        self.failures += 1
+        console.complain(reason)
+        if self.json:
+            for model in models:
+                console.print_json({"input": str(path), "model": model, "error": reason})
+
+    def image(self, path: Path, bars: Bars) -> None:
+        """Upscale one file with every network."""
+        from srviewer.engine.device import choose_device, free_memory
+        from srviewer.imaging.files import ImageFileError, read_image
+
+        ready = list(self._ready(path))
+        if not ready:
+            return
+        try:
+            image = read_image(
+                path,
+                max_pixels=self.max_pixels,
+                max_memory=self.options.max_memory or free_memory(choose_device("cpu")),
+            )
+        except ImageFileError as error:
+            self.failed(path, [model for model, _, _ in ready], str(error))
+            return
+        for note in image.notes:
+            console.complain(f"{path}: note: {note}")
+        for model, loaded, target in ready:
+            self._result(path, image, model, loaded, target, bars)
+
+    def _ready(self, path: Path) -> Iterator[tuple[str, LoadedModel, Path]]:
+        """Yield the networks that can run on a file, each with where its result goes; tell of the others."""
+        for model in self.models:
+            loaded = self._load(model)
+            if isinstance(loaded, str):
+                self.failed(path, [model], loaded)
+                continue
+            target = self._target(path, model)
+            refusal = self._refusal(target)
+            if refusal is not None:
+                self.failed(path, [model], refusal)
+                continue
+            self._made.add(target.resolve())
+            yield model, loaded, target
+
+    def _load(self, model: str) -> LoadedModel | str:
+        """Return the network, read once, or the sentence that says why it cannot be had."""
+        from srviewer.zoo.errors import ZooError
+        from srviewer.zoo.model import load_model
+
+        if model not in self._loaded:
+            try:
+                self._loaded[model] = load_model(model)
+            except ZooError as error:
+                self._loaded[model] = str(error)
+        return self._loaded[model]
+
+    def _target(self, path: Path, model: str) -> Path:
+        """Return where the result of a file goes."""
+        from srviewer.session.naming import safe_model
+
+        if self.one_file:
+            return self.output
+        return self.output / f"{path.stem}_{safe_model(model)}{self.suffix or path.suffix}"
+
+    def _refusal(self, target: Path) -> str | None:
+        """Say why a result must not be written, before any work is done for it; None where it may."""
+        if target.resolve() in self._made:
+            return f"{target}: two results of this call would have this name"
+        if target.exists() and not self.overwrite:
+            return f"{target}: the file exists; --overwrite replaces it"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            return f"{target.parent}: the folder cannot be made: {error.strerror or error}"
+        return (
+            None if os.access(target.parent, os.W_OK) else f"{target.parent}: the folder cannot be written to"
+        )
+
+    def _result(
+        self, path: Path, image: Image, model: str, loaded: LoadedModel, target: Path, bars: Bars
+    ) -> None:
+        """Run one network on one picture and write what it gives."""
+        from srviewer.engine.request import UpscaleError
+        from srviewer.engine.upscale import upscale as run
+        from srviewer.imaging.files import ImageFileError, write_image
+
+        task = bars.add_task(f"{path.name} · {model}", total=None, tiles="", left="", memory="")
+
+        def told(progress: Progress) -> None:
+            eta = progress.eta_seconds
+            bars.update(
+                task,
+                completed=progress.tiles_done,
+                total=progress.tiles,
+                tiles=f"{progress.tiles_done}/{progress.tiles}",
+                left="" if eta is None else f"{console.seconds_text(eta)} left",
+                memory=console.bytes_text(progress.memory_bytes),
+            )
+
+        try:
+            result = run(image, loaded, self.options, progress=told)
+            notes = write_image(result.image, target, overwrite=self.overwrite, options=self.writing)
+        except (UpscaleError, ImageFileError) as error:
+            # the engine knows no file names, files name themselves
+            self.failed(path, [model], f"{path}: {error}" if isinstance(error, UpscaleError) else str(error))
+            return
+        finally:
+            bars.remove_task(task)
+        self._told(path, model, target, result)
+        for note in notes:
+            console.complain(f"{target}: note: {note}")
+
+    def _told(self, path: Path, model: str, target: Path, result: UpscaleResult) -> None:
+        """Tell of a finished result."""
+        if self.json:
+            console.print_json(
+                {
+                    "input": str(path),
+                    "output": str(target),
+                    "model": model,
+                    "scale": result.scale,
+                    "device": result.device,
+                    "precision": result.precision,
+                    "tile": result.tile,
+                    "tiles": result.tiles,
+                    "exact": result.exact,
+                    "seconds": result.seconds,
+                    "megapixels_per_second": result.megapixels_per_second,
+                    "peak_memory_bytes": result.peak_memory_bytes,
+                    "fp32_tiles": result.fp32_tiles,
+                }
+            )
+            return
+        tiles = "untiled" if result.tiles == 1 else f"{result.tiles} tiles"
+        remarks = (
+            ""
+            if result.exact
+            else "; tiles meet whole-image layers: seams are possible (--tile off avoids them)"
+        )
+        if result.fp32_tiles:
+            remarks += f"; {result.fp32_tiles} tiles again in fp32"
+        size = f"{result.image.width}x{result.image.height}"
+        peak = console.bytes_text(result.peak_memory_bytes)
+        took = console.seconds_text(result.seconds)
+        typer.echo(f"{target}  {size}  {took}, {tiles}, {result.precision}, peak {peak}{remarks}")
