@@ -301,7 +301,7 @@ def test_dropped_pairs_and_checkpoints(session: Session, tmp_path: Path) -> None
     partial = session.document.partial(image, own)
     assert partial is not None
     assert partial.size == Size(16, 12)
-    assert session.title_of(own) == "SAFMN ×2"
+    assert session.title_of(own) == "mine"
 
 
 def test_a_session_is_saved_and_opened(session: Session, tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ from srviewer.app.theme import apply_theme
 _log = logging.getLogger(__name__)
 
 
+_SCREENSHOT_SIZE = (1400, 850)
+
+
 def qt_application() -> QApplication:
     """Return the one QApplication, made if there is none yet."""
     existing = QApplication.instance()
@@ -54,8 +57,10 @@ class Application(QObject):
         apply_theme(self._app, settings.theme)
         self.controller = Controller(settings, self)
         self.window = MainWindow(self.controller, store)
-        if arguments.size is not None:
-            self.window.resize(*arguments.size)
+        # a picture of the window must not depend on the screen: without one Qt pretends to 800 x 800
+        size = arguments.size or (_SCREENSHOT_SIZE if arguments.screenshot is not None else None)
+        if size is not None:
+            self.window.resize(*size)
             self.window.resize_docks()
         self._shot = None if arguments.screenshot is None else Screenshot(self.window, arguments, self)
         self._faults = FaultCatcher(self)

@@ -176,7 +176,7 @@ class MainWindow(QMainWindow):
         """Give the docks their first shares of the window."""
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         width, height = max(self.width(), 960), max(self.height(), 600)
-        left, right = min(max(width // 6, 216), 300), min(max(width // 4, 336), 460)
+        left, right = min(max(width // 6, 236), 300), min(max(width // 4, 376), 460)
         self.resizeDocks([self.images, self.metrics], [left, right], across)
         self.resizeDocks([self.images, self.models], [height * 3 // 10, height * 4 // 10], down)
         self.resizeDocks([self.queue], [min(max(height // 7, 112), 180)], down)

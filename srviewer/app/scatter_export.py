@@ -23,8 +23,8 @@ def scatter_points(session: Session, current: ImageEntry, axis: CostAxis) -> tup
     for model in session.document.ticked:
         score = session.document.score(current.id, model)
         result = session.document.result(current.id, model)
-        facts = facts_of(model)
-        if not isinstance(score, Metrics) or result is None or facts is None:
+        facts = next((row for row in session.models if row.reference == model), None) or facts_of(model)
+        if not isinstance(score, Metrics) or result is None or facts is None or facts.family is None:
             continue
         cost: float | None
         match axis:

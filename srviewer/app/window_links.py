@@ -87,6 +87,7 @@ class WindowLinks(QObject):
         weights.catalogue_changed.connect(models.refresh)
         weights.download_changed.connect(models.set_download)
         weights.checkpoint_known.connect(models.add_checkpoint)
+        weights.checkpoint_known.connect(window.metrics.know_checkpoint)
         weights.checkpoint_gone.connect(models.forget_checkpoint)
         jobs = window.queue
         jobs.pause_wished.connect(queue.pause)

@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from srviewer import __version__
-from srviewer.cli import benchmark, complexity, doctor, figure, gui, metrics, models, upscale, weights
+from srviewer.cli import (
+    benchmark,
+    complexity,
+    doctor,
+    features,
+    figure,
+    gui,
+    lam,
+    metrics,
+    models,
+    spectrum,
+    upscale,
+    weights,
+)
 
 app = typer.Typer(
     name="srviewer",
@@ -24,6 +37,9 @@ app.command("upscale")(upscale.upscale)
 app.command("metrics")(metrics.metrics)
 app.command("benchmark")(benchmark.benchmark)
 app.command("figure")(figure.figure)
+app.command("spectrum")(spectrum.spectrum)
+app.command("lam")(lam.lam)
+app.command("features")(features.features)
 app.command("models")(models.models)
 app.add_typer(weights.app, name="weights")
 app.command("complexity")(complexity.complexity)

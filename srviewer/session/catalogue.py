@@ -26,7 +26,7 @@ class ModelRow:
     Attributes
     ----------
     reference : what the zoo loads it by: an id, or a checkpoint's path.
-    name : as its paper calls it; a checkpoint's file name until its family was read.
+    name : as its paper calls it; a checkpoint has its file's stem, which tells several apart.
     state : how it can run.
     family, scale, parameters, multi_adds_720p : from its specification; None where it is not known (yet).
     set5_psnr : dB as measured by us, if it was.
@@ -45,8 +45,9 @@ class ModelRow:
 
     @property
     def title(self) -> str:
-        """Name and scale: ``"BSRN ×4"``."""
-        return self.name if self.scale is None else f"{self.name} ×{self.scale}"
+        """Name and scale (``"BSRN ×4"``), or the stem of a checkpoint's file."""
+        is_file = Path(self.reference).suffix.lower() in manifest.CHECKPOINT_SUFFIXES
+        return self.name if self.scale is None or is_file else f"{self.name} ×{self.scale}"
 
     @property
     def runnable(self) -> bool:
@@ -57,7 +58,6 @@ class ModelRow:
         """Return the row with what reading the checkpoint told."""
         return replace(
             self,
-            name=spec.name,
             family=spec.family,
             scale=spec.scale,
             parameters=spec.parameters,

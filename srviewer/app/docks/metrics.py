@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt, QTimer, Signal
@@ -27,7 +28,7 @@ from PySide6.QtWidgets import (
 from srviewer.app.bridge import Bridge
 from srviewer.app.docks.dock import Dock
 from srviewer.app.docks.metric_rows import COLUMNS, MetricDelegate, MetricRow, MetricRows
-from srviewer.app.model_facts import facts_of, model_title
+from srviewer.app.model_facts import ModelFacts, facts_of, model_title
 from srviewer.app.theme import small_font
 from srviewer.session.document import Document
 from srviewer.session.entries import ImageId
@@ -172,6 +173,7 @@ class MetricsDock(Dock):
         header.sectionClicked.connect(self._sort)
         header.customContextMenuRequested.connect(self._show_header_menu)
         self._sorted: tuple[int, bool] | None = None
+        self._checkpoints: dict[str, ModelFacts] = {}
         bridge.current_changed.connect(self._take)
         bridge.ticked_changed.connect(self._take)
         bridge.results_changed.connect(self._take)
@@ -227,10 +229,18 @@ class MetricsDock(Dock):
         self._explain(has_truth=has_truth)
         self._draw_plot()
 
+    def know_checkpoint(self, path: Path, facts: ModelFacts) -> None:
+        """Take what reading a checkpoint told: its cost, and the scale of its base line."""
+        self._checkpoints[str(path)] = facts
+        self.refresh()
+
+    def _facts(self, model: str) -> ModelFacts | None:
+        return self._checkpoints.get(model) or facts_of(model)
+
     def _row(self, image: ImageId, model: str, region: PixelRect | None) -> ScoreRow:
         """Return a network's row, its delta against bicubic at the same scale."""
         result = self._document.result(image, model)
-        facts = facts_of(model)
+        facts = self._facts(model)
         scale = result.facts.scale if result is not None else facts.scale if facts is not None else 0
         return self._document.score_rows(image, (model,), f"bicubic_x{scale}", region)[0]
 
@@ -340,13 +350,13 @@ class MetricsDock(Dock):
         for row in self.rows.rows:
             cost = self._cost(row.whole)
             if cost and row.whole.psnr_y is not None and row.whole.psnr_y != float("inf"):
-                facts = facts_of(row.whole.model)
+                facts = self._facts(row.whole.model)
                 group = len(_FAMILIES) if facts is None else _FAMILIES.index(facts.family)
                 points.append((model_title(row.whole.model), cost, row.whole.psnr_y, group))
         return points
 
     def _cost(self, row: ScoreRow) -> float | None:
-        facts = facts_of(row.model)
+        facts = self._facts(row.model)
         match self.cost_axis:
             case "parameters":
                 return None if facts is None or facts.parameters is None else facts.parameters / 1e3
