@@ -119,8 +119,8 @@ def main() -> None:
         f"{device.name}, torch {torch.__version__}, {pixels.shape[1]}x{pixels.shape[0]} px, {STEPS} steps\n"
     )
     print(
-        "| network | one by one [s] | this [s] | faster | by processor time | batch | correlation | peak | limit "
-        "| peak with it |"
+        "| network | one by one [s] | this [s] | faster | by processor time | batch | correlation | peak "
+        "| limit | peak with it |"
     )
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for reference in options.models:

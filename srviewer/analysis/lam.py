@@ -40,7 +40,8 @@ __all__ = [
     "attribute",
 ]
 
-# Input pixels in a batch beyond which it gets no faster: a CPU's caches are full, a GPU is busy.
+# Input pixels in a batch: enough for all threads of a CPU while its caches still hold the features; for GPUs
+# an estimate of what keeps them busy.
 _BATCH_PIXELS = {"cpu": 20_000, "cuda": 1_000_000, "mps": 200_000}
 # More than any network of the zoo takes for its gradients: what fits at this rate is not measured.
 _GENEROUS_BYTES_PER_PIXEL = 160 * 1024
