@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format types lint unit bench package clean
+.PHONY: screenshot help run test check format types lint unit bench package clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,10 @@ format: $(VENV)/.installed-dev ## rewrite the code as ruff wants it
 package: $(VENV)/.installed-package ## build the bundle dist/srviewer/ with PyInstaller, and try it
 	$(BIN)/pyinstaller --noconfirm --log-level WARN --distpath dist --workpath build packaging/srviewer.spec
 	packaging/smoke.sh dist/srviewer/srviewer
+
+screenshot: $(VENV)/.installed ## make the README's picture anew
+	QT_QPA_PLATFORM=offscreen $(BIN)/srviewer gui resources/samples/rocket.jpg -m bicubic_x4 -m safmn_x4 --evaluate \
+		--theme dark --size 1400x850 --select 96,42,44,32 --screenshot resources/screenshot.png
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,8 +3,8 @@
     python benchmarks/memory.py [-m MODEL] [--megapixels N] [--suffix .jpg] [-- OPTION...]
 
 makes a synthetic photograph, runs the command line on it in a process of its own, and prints the largest
-resident set of that process and its children, looked at every 10 ms from outside, from start to exit: reading, the
-network and writing included. OPTIONs after ``--`` go to the command.
+resident set of that process and its children, looked at every 10 ms from outside, from start to exit:
+reading, the network and writing included. OPTIONs after ``--`` go to the command.
 """
 
 from __future__ import annotations
