@@ -454,7 +454,7 @@ NONE_NEEDED = Footprint(0, 1)
 
 
 def place(width: int, height: int, *, local: bool, budget: int, limited: bool = False) -> Surroundings:
-    return Surroundings(width, height, 16, 1 if local else 8, local, "bf16", CPU, budget, limited)
+    return Surroundings(width, height, 16, 1 if local else 8, local, CPU, budget, limited)
 
 
 def never() -> Footprint:
@@ -462,8 +462,8 @@ def never() -> Footprint:
 
 
 def test_with_plenty_of_memory_nothing_is_measured() -> None:
-    assert auto_side(place(480, 270, local=True, budget=10**11), never) is None
-    assert auto_side(place(1280, 720, local=True, budget=10**11), never) == 384
+    assert auto_side(place(270, 270, local=True, budget=10**11), never) is None
+    assert auto_side(place(1280, 720, local=True, budget=10**11), never) == 224
     assert auto_side(place(1000, 1000, local=False, budget=10**11), never) is None
     assert auto_side(place(6000, 4000, local=False, budget=10**11), never) == 512
 
@@ -600,3 +600,14 @@ def test_requests_and_tiles_need_no_torch() -> None:
         "sys.exit('torch' in sys.modules or 'PySide6' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("reference_id", ["bicubic_x2", "bicubic_x3"])
+def test_bicubic_in_tiles_equals_bicubic(reference_id: str) -> None:
+    pixels = np.random.default_rng(5).integers(0, 256, (61, 83, 3), dtype=np.uint8)
+    model = load_model(reference_id)
+    whole = upscale(Image(pixels), model, UpscaleOptions(tile="off"))
+    tiled = upscale(Image(pixels), model, UpscaleOptions(tile=17))
+    assert tiled.tiles > 1
+    assert tiled.exact
+    np.testing.assert_array_equal(tiled.image.pixels, whole.image.pixels)

@@ -155,3 +155,9 @@ def test_lists_answer_without_torch(module: str) -> None:
     code = f"import sys, srviewer.zoo.{module}; print(sorted({{'torch', 'numpy'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_bicubic_tiles_see_all_that_bicubic_reads() -> None:
+    spec = SPECS["bicubic_x3"]
+    assert spec.overlap == spec.reach
+    assert spec.overlap > 0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srviewer.engine.tiles import Box, Tile, in_view_first, plan, refined
+from srviewer.engine.tiles import Box, Tile, in_view_first, largest_first, plan, refined
 
 sides = st.integers(1, 400)
 overlaps = st.integers(0, 40)
@@ -102,6 +102,14 @@ def test_tiles_in_view_come_first() -> None:
     assert ordered[-1].core == Box(0, 0, 100, 100)
     wide = in_view_first(tiles, 400, 400, (0.3, 0.0, 0.45, 1.0))
     assert {tile.core.x for tile in wide[:4]} == {100}
+
+
+def test_the_largest_come_first() -> None:
+    tiles = plan(300, 300, side=100, overlap=8)
+    ordered = largest_first(tiles)
+    assert sorted(ordered) == sorted(tiles)
+    assert ordered[0].core == Box(100, 100, 100, 100)
+    assert ordered[-1].core == Box(200, 200, 100, 100)
 
 
 def test_boxes() -> None:

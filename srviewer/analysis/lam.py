@@ -26,7 +26,7 @@ from srviewer.engine.footprint import Footprint, footprint_of, memory_budget
 from srviewer.engine.request import Cancelled
 from srviewer.engine.telemetry import release_memory
 from srviewer.engine.tiles import Box
-from srviewer.engine.upscale import _true_fp32 as true_fp32
+from srviewer.engine.upscale import true_fp32
 from srviewer.imaging.image import Pixels
 from srviewer.zoo.model import LoadedModel
 

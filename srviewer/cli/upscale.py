@@ -293,11 +293,7 @@ class _Run:
             )
             return
         tiles = "untiled" if result.tiles == 1 else f"{result.tiles} tiles"
-        remarks = (
-            ""
-            if result.exact
-            else "; tiles meet whole-image layers: seams are possible (--tile off avoids them)"
-        )
+        remarks = "" if result.exact else "; not exact: tiles meet whole-image layers"
         if result.fp32_tiles:
             remarks += f"; {result.fp32_tiles} tiles again in fp32"
         size = f"{result.image.width}x{result.image.height}"

@@ -57,7 +57,6 @@ class Surroundings:
     width, height : of the image, in input pixels.
     overlap, align : of the plan.
     local : whether each output pixel depends on its neighbourhood only, so that tiles change nothing.
-    precision : what it runs in.
     device : where it runs.
     budget : bytes that the network may take.
     limited : whether the user set that budget.
@@ -68,7 +67,6 @@ class Surroundings:
     overlap: int
     align: int
     local: bool
-    precision: Precision
     device: Device
     budget: int
     limited: bool
@@ -130,8 +128,7 @@ def auto_side(place: Surroundings, footprint: Callable[[], Footprint]) -> int | 
 # Sides of cores, in input pixels. On a CPU tiles of this size keep the features in its caches (the times are
 # in benchmarks/speed.md). On a GPU they only keep the display alive and cancelling quick. Where tiles change
 # the result they are larger, and begin later: correctness before speed.
-_LOCAL_SIDE = {"cpu": 384, "cuda": 1024, "mps": 512}
-_LOCAL_SIDE_CPU_FP32 = 288  # features take twice the room, and the overlap is smaller
+_LOCAL_SIDE = {"cpu": 224, "cuda": 1024, "mps": 512}
 _WHOLE_IMAGE_SIDE = {"cpu": 512, "cuda": 1024, "mps": 512}
 _UNTILED_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 22, "mps": 1 << 20}
 
@@ -141,7 +138,7 @@ def _wanted_side(place: Surroundings) -> int | None:
     kind = place.device.kind
     if not place.local:
         return None if place.width * place.height <= _UNTILED_PIXELS[kind] else _WHOLE_IMAGE_SIDE[kind]
-    side = _LOCAL_SIDE_CPU_FP32 if kind == "cpu" and place.precision == "fp32" else _LOCAL_SIDE[kind]
+    side = _LOCAL_SIDE[kind]
     # A little more than one tile is quicker at once: cutting it would double the overlap.
     return None if place.width * place.height <= 1.5 * side * side else side
 

@@ -88,6 +88,15 @@ def refined(
     return tuple(piece for tile in tiles for piece in _cut(tile.core, whole, side, overlap, align))
 
 
+def largest_first(tiles: Iterable[Tile]) -> tuple[Tile, ...]:
+    """Order tiles by what the network sees of them, else as they come: those at the border follow the others.
+
+    An allocator that has met the largest tile can serve all others from what that gave back; in reading order
+    each larger tile finds only holes too small for it, and a third more memory is taken.
+    """
+    return tuple(sorted(tiles, key=lambda tile: -tile.crop.pixels))
+
+
 def in_view_first(
     tiles: Iterable[Tile], width: int, height: int, focus: tuple[float, float, float, float]
 ) -> tuple[Tile, ...]:

@@ -26,7 +26,7 @@ from srviewer.engine.request import (
     UpscaleResult,
 )
 from srviewer.engine.telemetry import PeakMeter, Stopwatch, memory_in_use, release_memory
-from srviewer.engine.tiles import Box, Tile, in_view_first, plan, refined
+from srviewer.engine.tiles import Box, Tile, in_view_first, largest_first, plan, refined
 from srviewer.imaging.alpha import bleed_colours
 from srviewer.imaging.image import Image, Pixels
 from srviewer.imaging.resize import imresize
@@ -105,7 +105,7 @@ def upscale(
         bits=image.bits,
         value_range=model.spec.value_range,
     )
-    with torch.inference_mode(), _true_fp32(device):
+    with torch.inference_mode(), true_fp32(device):
         run = _Run(image, model, device, precision, options, backend)
         run.progress = progress or run.progress
         run.on_tile = on_tile or run.on_tile
@@ -155,8 +155,11 @@ class _Run:
             source = image.pixels if image.alpha is None else bleed_colours(image.pixels, image.alpha)
             overlap, align = self._overlap, self._align
             pending = plan(image.width, image.height, side=side, overlap=overlap, align=align)
-            if focus is not None:
-                pending = in_view_first(pending, image.width, image.height, focus)
+            pending = (
+                largest_first(pending)
+                if focus is None
+                else in_view_first(pending, image.width, image.height, focus)
+            )
             done = 0
             self._tell(pending)
             while pending:
@@ -208,7 +211,6 @@ class _Run:
             overlap=self._overlap,
             align=self._align,
             local=self._local,
-            precision=self.precision,
             device=self.device,
             budget=memory_budget(self.options.max_memory, free),
             limited=self.options.max_memory is not None,
@@ -275,7 +277,7 @@ class _Run:
         return pixels
 
     def _rounded(self, result: Tensor) -> Pixels:
-        """Turn 1 x 3 x H x W of 0..1 into pixels of the image's dtype, equal in all channels if it is grey."""
+        """Turn 1 x 3 x H x W of 0..1 into pixels of the image's dtype, grey ones if it is grey."""
         if self.image.grey:
             weights = torch.tensor(_LUMA, device=result.device)[None, :, None, None]
             result = (result.float() * weights).sum(dim=1, keepdim=True).expand(-1, 3, -1, -1)
@@ -393,7 +395,7 @@ def _enlarged_alpha(alpha: Pixels, scale: int) -> Pixels:
 
 
 @contextmanager
-def _true_fp32(device: Device) -> Iterator[None]:
+def true_fp32(device: Device) -> Iterator[None]:
     """Keep CUDA from rounding fp32 to TF32 (10 bits of mantissa), unlike what a CPU calls fp32."""
     if device.kind != "cuda":
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -138,8 +139,10 @@ class ModelSpec:
 
 
 _WHOLE_IMAGE_OVERLAP = 32
-_LARGEST_LOCAL_OVERLAP = 24
-"""Influence fades long before FMEN's reach of 34 or 42 pixels ends."""
+_FELT_REACH = 16 / 34
+"""Influence fades long before FMEN's reach ends: of FMEN-S's 34 pixels 14 keep tiles within one level and
+60 dB of the whole image (benchmarks/overlap.py); this is with a margin.
+"""
 
 
 def describe(
@@ -163,10 +166,17 @@ def describe(
         value_range=255.0 if family == "fmen" else 1.0,
         smallest_side=_smallest_side(config),
         reach=reach,
-        overlap=_WHOLE_IMAGE_OVERLAP if reach is None else min(reach, _LARGEST_LOCAL_OVERLAP),
+        overlap=_overlap(family, reach),
         parameters=parameters,
         multi_adds_720p=multi_adds_720p,
     )
+
+
+def _overlap(family: Family, reach: int | None) -> int:
+    """Return the pixels that a tile must see around its core; bicubic needs all that it reaches."""
+    if reach is None:
+        return _WHOLE_IMAGE_OVERLAP
+    return math.ceil(reach * _FELT_REACH) if family == "fmen" else reach
 
 
 def known_spec(family: Family, scale: int, config: Config) -> ModelSpec | None:
