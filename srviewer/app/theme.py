@@ -10,6 +10,7 @@ from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
 from PySide6.QtGui import (
     QColor,
     QFont,
+    QFontDatabase,
     QFontInfo,
     QGuiApplication,
     QIcon,
@@ -29,6 +30,7 @@ ThemeChoice = Literal["light", "dark", "system"]
 SPACE = 8
 """Logical pixels between things that do not belong together; half of it between those that do."""
 
+_NARROWER = 90  # percent: what the condensed face of DejaVu Sans has
 _ICON_SIDES = (16, 20, 24, 32, 48, 64)  # pixels; Qt takes the next larger one, so up to 3x stays sharp
 _CHOICE, _PALETTE = "srviewerTheme", "srviewerPalette"  # properties of the application
 
@@ -284,10 +286,13 @@ def _follow(app: QApplication) -> None:
 
 
 def _interface_font(system: QFont) -> QFont:
-    """Return the system's font; DejaVu Sans, a sixth wider than others, in its own condensed face."""
+    """Return the system's font; DejaVu Sans, a sixth wider than others, condensed or made narrower."""
     font = QFont(system)
     if QFontInfo(system).family() == "DejaVu Sans":
-        font.setFamilies(["DejaVu Sans Condensed", "DejaVu Sans"])
+        if "DejaVu Sans Condensed" in QFontDatabase.families():
+            font.setFamilies(["DejaVu Sans Condensed", "DejaVu Sans"])
+        else:
+            font.setStretch(_NARROWER)
     return font
 
 
