@@ -11,6 +11,7 @@ from srviewer.session.events import (
     CurrentChanged,
     ImagesChanged,
     JobChanged,
+    MapsChanged,
     PixelsChanged,
     RecentChanged,
     ReferenceChanged,
@@ -35,6 +36,7 @@ Event = (
     | ViewportChanged
     | SelectionChanged
     | ComparisonChanged
+    | MapsChanged
     | RecentChanged
 )
 
@@ -84,6 +86,9 @@ class Listener:
         self.heard.append(event)
 
     def comparison_changed(self, event: ComparisonChanged, /) -> None:
+        self.heard.append(event)
+
+    def maps_changed(self, event: MapsChanged, /) -> None:
         self.heard.append(event)
 
     def recent_changed(self, event: RecentChanged, /) -> None:

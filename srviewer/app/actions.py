@@ -71,6 +71,11 @@ def _theme(name: str, text: str, separated: bool = False) -> ActionSpec:
     )
 
 
+def _tab(name: str, text: str, number: int, separated: bool = False) -> ActionSpec:
+    tip = f"Bring the {text} dock to the front"
+    return ActionSpec(f"show_{name}", text, "Analyse", (f"Ctrl+{number}",), tip, separated=separated)
+
+
 ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("open", "Open…", "File", ("Ctrl+O",), "Open images, a checkpoint or a session"),
     ActionSpec("open_folder", "Open folder…", "File", ("Ctrl+Shift+O",), "Open all images below a folder"),
@@ -286,6 +291,29 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "canvas",
         separated=True,
     ),
+    ActionSpec(
+        "pick_point",
+        "Pick point",
+        "Analyse",
+        ("P",),
+        "Click on the canvas to choose the middle of the window whose causes are looked for",
+        "canvas",
+        checkable=True,
+        separated=True,
+    ),
+    ActionSpec(
+        "attribute",
+        "Run attribution",
+        "Analyse",
+        ("Ctrl+L",),
+        "Find out which pixels of the input made the window, for the networks chosen in Attribution",
+    ),
+    ActionSpec("hide_maps", "Remove maps from canvas", "Analyse", (), "Close the panes of features"),
+    _tab("metrics", "Metrics", 1, separated=True),
+    _tab("histogram", "Histogram", 2),
+    _tab("spectrum", "Spectrum", 3),
+    _tab("attribution", "Attribution", 4),
+    _tab("features", "Features", 5),
     ActionSpec("shortcuts", "Keyboard shortcuts", "Help", ("?", "F1"), "Show all keys"),
     ActionSpec(
         "whats_this", "What's this?", "Help", ("Shift+F1",), "Point at something to have it explained"

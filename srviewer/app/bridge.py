@@ -9,6 +9,7 @@ from srviewer.session.events import (
     CurrentChanged,
     ImagesChanged,
     JobChanged,
+    MapsChanged,
     PixelsChanged,
     RecentChanged,
     ReferenceChanged,
@@ -29,7 +30,8 @@ class Bridge(QObject):
     -------
     images_changed, current_changed, pixels_changed, results_changed, tile_arrived, reference_changed,
     scores_changed, ticked_changed, job_changed, viewport_changed, selection_changed, comparison_changed,
-    recent_changed : each with the frozen event that `srviewer.session.events.SessionEvents` names.
+    maps_changed, recent_changed : each with the frozen event that `srviewer.session.events.SessionEvents`
+        names.
 
     Attributes
     ----------
@@ -48,6 +50,7 @@ class Bridge(QObject):
     viewport_changed = Signal(object)
     selection_changed = Signal(object)
     comparison_changed = Signal(object)
+    maps_changed = Signal(object)
     recent_changed = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -96,6 +99,9 @@ class _Listener:
 
     def comparison_changed(self, event: ComparisonChanged, /) -> None:
         self._bridge.comparison_changed.emit(event)
+
+    def maps_changed(self, event: MapsChanged, /) -> None:
+        self._bridge.maps_changed.emit(event)
 
     def recent_changed(self, event: RecentChanged, /) -> None:
         self._bridge.recent_changed.emit(event)

@@ -68,6 +68,7 @@ class Canvas(CanvasView):
     pane_size_changed(object) : the `Size` of each pane, physical pixels.
     hovered(object) : the whole-image `Point` under the pointer; None where there is none.
     pane_clicked(object) : a `Pane` was clicked without dragging.
+    point_picked(object) : instead of that, the whole-image `Point` that was clicked while points are picked.
     drag_out_wished(object) : a `Pane` is being carried out (by its caption, or with Alt).
     context_menu_wished(object, QPoint) : the `Pane` and where on the screen.
     """
@@ -77,17 +78,30 @@ class Canvas(CanvasView):
     selection_wished = Signal(object)
     hovered = Signal(object)
     pane_clicked = Signal(object)
+    point_picked = Signal(object)
     drag_out_wished = Signal(object)
     context_menu_wished = Signal(object, QPoint)
 
     def __init__(self, parent: QWidget | None = None, *, cache: TileCache | None = None) -> None:
         super().__init__(parent, cache=cache)
         self._press: _Press | None = None
+        self._picking = False
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.CrossCursor)
         self.setAccessibleName("Comparison canvas")
         self.setAccessibleDescription("The panes side by side: wheel zooms, drag pans, right-drag selects")
+
+    @property
+    def is_picking(self) -> bool:
+        """Whether a click picks a point."""
+        return self._picking
+
+    def set_picking(self, picking: bool) -> None:
+        """Let a click pick a point rather than choose a pane; dragging pans as ever."""
+        self._picking = picking
+        shape = Qt.CursorShape.PointingHandCursor if picking else Qt.CursorShape.CrossCursor
+        self.setCursor(shape)
 
     # Where
 
@@ -191,6 +205,11 @@ class Canvas(CanvasView):
         if grown != region:
             self.selection_wished.emit(grown)
 
+    def _pick(self, part: Part, point: Point) -> None:
+        picked = part.viewport.to_image(part.local(point))
+        if 0 <= picked.x < 1 and 0 <= picked.y < 1:
+            self.point_picked.emit(picked)
+
     def _wish_viewport(self, viewport: Viewport) -> None:
         if viewport != self._viewport:
             self.viewport_wished.emit(viewport)
@@ -236,7 +255,8 @@ class Canvas(CanvasView):
         elif press is None and (part := self.scene.at(point)) is not None and self._on_caption(point, part):
             shape = Qt.CursorShape.OpenHandCursor
         elif self.scene.parts:
-            shape = Qt.CursorShape.CrossCursor
+            picking = Qt.CursorShape.PointingHandCursor
+            shape = picking if self._picking else Qt.CursorShape.CrossCursor
         else:
             shape = Qt.CursorShape.ArrowCursor
         if self.cursor().shape() != shape:
@@ -283,7 +303,9 @@ class Canvas(CanvasView):
             self._press = None
             if not press.moved:
                 pane = press.part.content.pane
-                if press.drag is _Drag.SELECT:
+                if self._picking and press.button == Qt.MouseButton.LeftButton:
+                    self._pick(press.part, point)
+                elif press.drag is _Drag.SELECT:
                     self.context_menu_wished.emit(pane, event.globalPosition().toPoint())
                 elif press.drag is _Drag.REGION:
                     self._move_region(press.part, point)
@@ -297,7 +319,7 @@ class Canvas(CanvasView):
         point = self._at(event.position())
         part = self.scene.at(point)
         event.accept()
-        if event.button() != Qt.MouseButton.LeftButton or part is None:
+        if event.button() != Qt.MouseButton.LeftButton or part is None or self._picking:
             return
         if self._near_divider(point) or part.role in ("overview", "crop"):
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QRect, Qt, QTimer, Signal
@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent, QShowEven
 from PySide6.QtWidgets import QWidget
 
 from srviewer.app.difference import DifferencePicture
+from srviewer.app.map_overlay import MapOverlay, draw_overlay, draw_window
 from srviewer.app.overlays import (
     Pen,
     difference_content,
@@ -29,7 +30,7 @@ from srviewer.app.scene import PANE_GAP, PaneContent, Part, Role, Scene, central
 from srviewer.app.theme import Palette, current_palette
 from srviewer.app.tile_cache import TileCache, Wanted
 from srviewer.session.comparison import Comparison, Mode, Pane, PaneKind
-from srviewer.session.geometry import Point, Size
+from srviewer.session.geometry import Point, Rect, Size
 from srviewer.session.selection import Selection
 from srviewer.session.viewport import Viewport
 
@@ -76,6 +77,8 @@ class CanvasView(QWidget):
         self._comparison = Comparison()
         self._viewport: Viewport | None = None
         self._selection: Selection | None = None
+        self._overlays: Mapping[Pane, MapOverlay] = {}
+        self._window_area: Rect | None = None
         self._input_size: Size | None = None
         self._palette = current_palette()
         self._hud = Hud()
@@ -121,6 +124,17 @@ class CanvasView(QWidget):
         """Frame this region in every pane."""
         self._selection = selection
         self._changed()
+
+    def set_overlays(self, overlays: Mapping[Pane, MapOverlay]) -> None:
+        """Lay maps over panes."""
+        self._overlays = dict(overlays)
+        self.update()
+
+    def set_window_area(self, area: Rect | None) -> None:
+        """Frame the window that is explained, in whole-image coordinates; None frames nothing."""
+        if area != self._window_area:
+            self._window_area = area
+            self.update()
 
     def set_input_size(self, size: Size | None) -> None:
         """Let selections snap to the pixels of an image of this size (the networks' input).
@@ -344,11 +358,16 @@ class CanvasView(QWidget):
             heading = "No result" if content.is_error else "" if content.lines else "Waiting"
             draw_message(pen, clip, heading, " ".join(content.lines), is_error=content.is_error)
         else:
+            overlay = self._overlays.get(content.pane) if part.role != "difference" else None
+            if overlay is not None:
+                draw_overlay(painter, part, overlay)
             if self._hud.values and part.role in ("pane", "crop"):
                 self._values.draw(painter, part, self.font(), pen.ratio)
             region = self._framed(part)
             if region is not None and self._hud.selection:
                 draw_selection(pen, part, region.area)
+            if self._window_area is not None:
+                draw_window(pen, part, self._window_area)
             if self._pointer is not None and self._hud.pointer and part.key != self._pointed:
                 draw_pointer(pen, part, self._pointer)
         if content.busy is not None:

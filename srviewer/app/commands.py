@@ -97,6 +97,9 @@ class Commands(QObject):
             "choose_truth": self.choose_truth,
             "clear_truth": self.clear_truth,
             "next_disagreement": self._controller.measuring.next_disagreement,
+            "pick_point": self._window.toggle_picking,
+            "attribute": self._attribute,
+            "hide_maps": self._hide_maps,
             "shortcuts": self.shortcuts,
             "whats_this": QWhatsThis.enterWhatsThisMode,
             "copy_diagnostics": self.copy_diagnostics,
@@ -108,6 +111,8 @@ class Commands(QObject):
         for number in range(1, 10):
             table[f"pane_a_{number}"] = partial(self._choose_pane, "a", number)
             table[f"pane_b_{number}"] = partial(self._choose_pane, "b", number)
+        for name, dock in self._window.tabs.items():
+            table[f"show_{name}"] = partial(self._window.show_dock, dock)
         themes: tuple[ThemeChoice, ...] = ("system", "light", "dark")
         for theme in themes:
             table[f"theme_{theme}"] = partial(self.set_theme, theme)
@@ -131,8 +136,10 @@ class Commands(QObject):
             self._session.select_region(Selection(current.input_size, pixels))
 
     def escape(self) -> None:
-        """Clear the selection; without one, cancel the running job; without one, dismiss a message."""
-        if self._session.selection is not None:
+        """Do the first there is to do: stop picking, deselect, cancel the job, dismiss a message."""
+        if self._window.canvas.is_picking:
+            self._window.inspections.set_picking(False)
+        elif self._session.selection is not None:
             self._session.select_region(None)
         elif not self._controller.runs.cancel_active():
             self._window.dismiss_message()
@@ -238,6 +245,18 @@ class Commands(QObject):
         current = self._session.document.current
         if current is not None:
             self._controller.clear_truth(current.id)
+
+    # Looking inside
+
+    def _attribute(self) -> None:
+        """Make attribution maps, and show the dock that shows them."""
+        self._window.show_dock(self._window.attribution)
+        self._window.inspections.attribute()
+
+    def _hide_maps(self) -> None:
+        current = self._session.document.current
+        if current is not None:
+            self._session.hide_maps(current.id)
 
     # The program
 

@@ -10,15 +10,20 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QImage
 
+from srviewer.app.attributions import Attributions
 from srviewer.app.background import Background
 from srviewer.app.bridge import Bridge
 from srviewer.app.exports import Exports
+from srviewer.app.feature_maps import FeatureMaps
+from srviewer.app.inspection import Inspection
 from srviewer.app.loads import Loads
 from srviewer.app.measuring import Measuring
 from srviewer.app.message_bar import Message, MessageAction
+from srviewer.app.model_specs import ModelSpecs
 from srviewer.app.panes import Panes
 from srviewer.app.runs import Runs
 from srviewer.app.settings import Settings
+from srviewer.app.spectra import Spectra
 from srviewer.app.weights import WeightsKeeper
 from srviewer.app.wording import bytes_text, plural
 from srviewer.app.worker import WorkerThread
@@ -29,7 +34,7 @@ from srviewer.session.document import DocumentError
 from srviewer.session.entries import ImageId, MadeReference
 from srviewer.session.estimate import Estimate, History, duration_text
 from srviewer.session.intake import Intake
-from srviewer.session.queue import Job
+from srviewer.session.queue import Job, JobKind
 from srviewer.session.session import Session
 from srviewer.session.sessionfile import OpenedSession
 from srviewer.zoo.errors import ManifestError
@@ -37,6 +42,7 @@ from srviewer.zoo.errors import ManifestError
 _log = logging.getLogger(__name__)
 
 _MOST_AT_ONCE = 24  # images that are run without asking: results stay in memory until they are saved
+_INSPECTED: tuple[JobKind, JobKind] = ("spectrum", "features")
 _MOST_TOLD = 3  # files that a message names
 
 
@@ -57,6 +63,7 @@ class Controller(QObject):
     Attributes
     ----------
     session, bridge, background, worker, loads, runs, measuring, panes, exports, weights : the parts.
+    spectra, block_spectra, attributions, features, maps, specs : those that look inside networks.
     settings : those in force.
     """
 
@@ -77,8 +84,18 @@ class Controller(QObject):
             self.session, self.bridge, self.worker, self.loads, lambda: self.settings.options, self
         )
         self.measuring = Measuring(self.session, self.bridge, self.background, self)
-        self.panes = Panes(self.session, self.bridge, self.background, self)
-        self.exports = Exports(self.session, self.background, self)
+        self.maps = FeatureMaps(self.session, self.bridge, self.background, self)
+        self.panes = Panes(self.session, self.bridge, self.background, self.maps, self)
+        self.exports = Exports(self.session, self.background, self.maps, self)
+        self.specs = ModelSpecs(self.worker, self)
+        self.spectra = Spectra(self.session, self.bridge, self.background, self)
+        self.block_spectra, self.features = (
+            Inspection(kind, self.session, self.bridge, self.runs, lambda: self.settings.options, self)
+            for kind in _INSPECTED
+        )
+        self.attributions = Attributions(
+            self.session, self.bridge, self.runs, lambda: self.settings.options, self
+        )
         self.weights = WeightsKeeper(self.session, self.worker, self.background, self)
         self._stopping = False
         self._evaluating: ImageId | None = None
@@ -141,6 +158,10 @@ class Controller(QObject):
             and self.loads.is_idle
             and self.measuring.is_idle
             and self.panes.is_idle
+            and self.spectra.is_idle
+            and self.block_spectra.is_idle
+            and self.features.is_idle
+            and self.attributions.is_idle
             and self.background.is_idle
         )
 
@@ -163,6 +184,10 @@ class Controller(QObject):
     def close(self) -> None:
         """End all threads; nothing is told any more."""
         self._estimating.stop()
+        self.spectra.stop()
+        self.block_spectra.stop()
+        self.features.stop()
+        self.attributions.stop()
         self.runs.stop()
         self.weights.stop()
         self.background.stop()

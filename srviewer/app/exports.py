@@ -15,6 +15,7 @@ from srviewer.app.background import Background, Urgency
 from srviewer.app.dialogs.export_figure import FigureAnswer, FigurePane
 from srviewer.app.dialogs.output import OutputItem
 from srviewer.app.dialogs.save_results import SaveAnswer
+from srviewer.app.feature_maps import FeatureMaps
 from srviewer.app.qimages import to_qimage
 from srviewer.app.target_size import TargetSize, TargetSizeError, resampled
 from srviewer.imaging.image import Image
@@ -64,9 +65,12 @@ class Exports(QObject):
     saved = Signal(object, object)
     failed = Signal(str)
 
-    def __init__(self, session: Session, background: Background, parent: QObject | None = None) -> None:
+    def __init__(
+        self, session: Session, background: Background, maps: FeatureMaps, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self._session = session
+        self._maps = maps
         self._background = background
         self._dragged: tempfile.TemporaryDirectory[str] | None = None
         self.start_drag: Callable[[QDrag], object] = lambda drag: drag.exec(Qt.DropAction.CopyAction)
@@ -302,7 +306,12 @@ class Exports(QObject):
             known = None
             if self._dragged is None:
                 self._dragged = tempfile.TemporaryDirectory(prefix="srviewer-drag-")
-        marks = {PaneKind.INPUT: "input", PaneKind.TRUTH: "truth", PaneKind.RESULT: safe_model(pane.model)}
+        marks = {
+            PaneKind.INPUT: "input",
+            PaneKind.TRUTH: "truth",
+            PaneKind.RESULT: safe_model(pane.model),
+            PaneKind.MAP: safe_model(pane.model.replace("/", "-")),
+        }
         target = known or Path(self._dragged.name if self._dragged else "") / (
             f"{current.stem}_{marks[pane.kind]}.png"
         )
@@ -347,6 +356,8 @@ class Exports(QObject):
                 return document.pixels(image, "truth")
             case PaneKind.RESULT:
                 return document.pixels(image, "result", pane.model)
+            case PaneKind.MAP:
+                return self._maps.image(image, pane.model)
 
 
 def _pane_key(pane: Pane) -> str:

@@ -131,7 +131,7 @@ class FileCommands(QObject):
             self._tell("There is no result to draw yet: tick networks and run them.")
             return
         region = self._session.selection or central_region(current.input_size)
-        suggested = (self._output_folder() / f"{current.stem}_crops").with_suffix(".png")
+        suggested = (self.output_folder() / f"{current.stem}_crops").with_suffix(".png")
         answer = ExportFigureDialog.ask(suggested, panes, current.stem, self._window)
         if answer is not None:
             self._controller.exports.export_figure(answer, region.pixels)
@@ -144,7 +144,7 @@ class FileCommands(QObject):
         if current is None or not self._session.document.results_of(current.id):
             self._tell("There are no numbers yet: tick networks and run them.")
             return
-        suggested = self._output_folder() / f"{current.stem}_metrics"
+        suggested = self.output_folder() / f"{current.stem}_metrics"
         path = FileDialogs.table(suggested, form, self._window)
         if path is None:
             return
@@ -168,14 +168,15 @@ class FileCommands(QObject):
         if current is None or not points:
             self._tell("Run networks on an image that has a ground truth first.")
             return
-        suggested = (self._output_folder() / f"{current.stem}_{axis}").with_suffix(".png")
+        suggested = (self.output_folder() / f"{current.stem}_{axis}").with_suffix(".png")
         answer = ExportFigureDialog.ask(suggested, (), current.stem, self._window)
         if answer is not None:
             self._controller.exports.write(
                 lambda: write_scatter(points, axis, current.name, answer), answer.path
             )
 
-    def _output_folder(self) -> Path:
+    def output_folder(self) -> Path:
+        """Return where files are written unless somebody says otherwise."""
         folder = self._controller.settings.output.folder
         return folder if folder is not None and folder.is_dir() else self._folder() or Path.home()
 

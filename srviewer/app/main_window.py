@@ -33,12 +33,16 @@ from srviewer.app.commands import Commands
 from srviewer.app.controller import Controller
 from srviewer.app.desktop import reveal
 from srviewer.app.diagnostics import processor_name
+from srviewer.app.docks.attribution import AttributionDock
+from srviewer.app.docks.features import FeaturesDock
 from srviewer.app.docks.histogram import HistogramDock
 from srviewer.app.docks.images import ImagesDock
 from srviewer.app.docks.metrics import MetricsDock
 from srviewer.app.docks.models import ModelsDock
 from srviewer.app.docks.queue import QueueDock
+from srviewer.app.docks.spectrum import SpectrumDock
 from srviewer.app.empty_state import EmptyState
+from srviewer.app.inspection_links import InspectionLinks
 from srviewer.app.message_bar import Message, MessageAction, MessageBar
 from srviewer.app.settings import SettingsStore
 from srviewer.app.status_bar import StatusBar
@@ -49,7 +53,7 @@ from srviewer.app.wording import plural
 from srviewer.session.entries import ImageId
 from srviewer.session.events import JobId
 
-_LAYOUT_VERSION = 1
+_LAYOUT_VERSION = 2
 _SAMPLE_MILLISECONDS = 500
 _WARM_MILLISECONDS = 250  # after the first paint: whoever is quick has dropped nothing yet
 _CLOSING = "closing"
@@ -109,6 +113,9 @@ class MainWindow(QMainWindow):
         self.models = ModelsDock(session.document, bridge, self)
         self.metrics = MetricsDock(session.document, bridge, self)
         self.histogram = HistogramDock(self)
+        self.spectrum = SpectrumDock(self)
+        self.attribution = AttributionDock(self)
+        self.features = FeaturesDock(self)
         self.queue = QueueDock(session.queue, session.document, bridge, self)
         self.status = StatusBar(processor_name(), self)
         self.setStatusBar(self.status)
@@ -120,6 +127,16 @@ class MainWindow(QMainWindow):
         self._fill_menus()
         self._place_docks()
         self.links = WindowLinks(self, controller)
+        self.inspections = InspectionLinks(
+            self.spectrum,
+            self.attribution,
+            self.features,
+            self.canvas,
+            controller,
+            self.commands.files.output_folder,
+            self,
+        )
+        self.inspections.picking_changed.connect(self.table["pick_point"].setChecked)
         self.table["captions"].setChecked(True)
         self._sampling = QTimer(self, interval=_SAMPLE_MILLISECONDS)
         self._sampling.timeout.connect(self._sample_memory)
@@ -133,7 +150,18 @@ class MainWindow(QMainWindow):
     @property
     def docks(self) -> tuple[QDockWidget, ...]:
         """All docks."""
-        return (self.images, self.models, self.metrics, self.histogram, self.queue)
+        return (self.images, self.models, *self.tabs.values(), self.queue)
+
+    @property
+    def tabs(self) -> dict[str, QDockWidget]:
+        """The docks that share a place, by name."""
+        return {
+            "metrics": self.metrics,
+            "histogram": self.histogram,
+            "spectrum": self.spectrum,
+            "attribution": self.attribution,
+            "features": self.features,
+        }
 
     @property
     def canvas_is_settled(self) -> bool:
@@ -160,15 +188,15 @@ class MainWindow(QMainWindow):
         for dock, area in (
             (self.images, side.LeftDockWidgetArea),
             (self.models, side.LeftDockWidgetArea),
-            (self.metrics, side.RightDockWidgetArea),
-            (self.histogram, side.RightDockWidgetArea),
+            *((dock, side.RightDockWidgetArea) for dock in self.tabs.values()),
             (self.queue, side.BottomDockWidgetArea),
         ):
             dock.setFloating(False)
             self.addDockWidget(area, dock)
             dock.show()
         self.splitDockWidget(self.images, self.models, Qt.Orientation.Vertical)
-        self.tabifyDockWidget(self.metrics, self.histogram)
+        for dock in tuple(self.tabs.values())[1:]:
+            self.tabifyDockWidget(self.metrics, dock)
         self.metrics.raise_()
         self.resize_docks()
 
@@ -224,6 +252,20 @@ class MainWindow(QMainWindow):
         """Show names and numbers on the panes, or the pictures alone."""
         self.canvas.set_hud(Hud(captions=self.table["captions"].isChecked()))
 
+    def show_dock(self, dock: QDockWidget) -> None:
+        """Bring a dock to the front, wherever it is."""
+        if self.table["hide_docks"].isChecked():
+            self.toggle_docks()
+        dock.show()
+        dock.raise_()
+
+    def toggle_picking(self) -> None:
+        """Pick points on the canvas for attribution, or stop that."""
+        picking = self.table["pick_point"].isChecked()
+        if picking:
+            self.show_dock(self.attribution)
+        self.inspections.set_picking(picking)
+
     def show_message(self, message: Message) -> None:
         """Show a message above the canvas."""
         self.messages.show_message(message)
@@ -269,7 +311,7 @@ class MainWindow(QMainWindow):
             else:
                 menu.addSeparator()
         menu.addSeparator()
-        for name in ("select_view", "escape", "next_disagreement", "evaluate"):
+        for name in ("select_view", "escape", "next_disagreement", "evaluate", "pick_point", "hide_maps"):
             menu.addAction(self.table[name])
         menu.popup(where)
 

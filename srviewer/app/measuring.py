@@ -182,6 +182,8 @@ class Measuring(QObject):
                 return document.pixels(image, "truth")
             case PaneKind.RESULT:
                 return document.pixels(image, "result", pane.model)
+            case PaneKind.MAP:
+                return None
 
     def _title(self, pane: Pane) -> str:
         match pane.kind:
@@ -191,6 +193,8 @@ class Measuring(QObject):
                 return "Ground truth"
             case PaneKind.RESULT:
                 return self._session.title_of(pane.model)
+            case PaneKind.MAP:
+                return pane.model
 
     # Disagreement
 

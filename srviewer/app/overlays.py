@@ -229,12 +229,12 @@ def draw_selection(pen: Pen, part: Part, area: Rect) -> None:
     one = max(round(pen.ratio), 1)
     width = 2 * one  # around the region, which stays whole
     box = frame.adjusted(-width, -width, width, width)
-    _frame(pen.painter, frame, one, QColor(0, 0, 0, 120))
-    _frame(pen.painter, box, width, pen.palette.box)
-    _frame(pen.painter, box.adjusted(-one, -one, one, one), one, _DARK)
+    draw_frame(pen.painter, frame, one, QColor(0, 0, 0, 120))
+    draw_frame(pen.painter, box, width, pen.palette.box)
+    draw_frame(pen.painter, box.adjusted(-one, -one, one, one), one, _DARK)
 
 
-def _frame(painter: QPainter, box: QRect, width: int, colour: QColor) -> None:
+def draw_frame(painter: QPainter, box: QRect, width: int, colour: QColor) -> None:
     """Fill the `width` outermost pixels of a box: exact at any pixel ratio, unlike a stroked outline."""
     if box.width() <= 2 * width or box.height() <= 2 * width:
         painter.fillRect(box, colour)
@@ -253,8 +253,8 @@ def draw_pointer(pen: Pen, part: Part, point: Point) -> None:
     one = max(round(pen.ratio), 1)
     if pixel is not None and part.viewport.pixel_size(size) >= 6 * pen.ratio:
         box = snapped_rect(part.viewport.pixel_to_pane(*pixel, size)).translated(part.rect.x, part.rect.y)
-        _frame(pen.painter, box.adjusted(-one, -one, one, one), one, _DARK)
-        _frame(pen.painter, box, one, _LIGHT)
+        draw_frame(pen.painter, box.adjusted(-one, -one, one, one), one, _DARK)
+        draw_frame(pen.painter, box, one, _LIGHT)
         return
     at = part.viewport.to_pane(point)
     x, y = part.rect.x + math.floor(at.x), part.rect.y + math.floor(at.y)

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from srviewer.app.background import Background, Task, Urgency
 from srviewer.app.bridge import Bridge
+from srviewer.app.feature_maps import FeatureMaps
 from srviewer.app.growing_picture import GrowingPicture
 from srviewer.app.picture import ArrayPicture, Picture
 from srviewer.app.scene import PaneContent
@@ -40,11 +41,17 @@ class Panes(QObject):
     picture_changed = Signal(object)
 
     def __init__(
-        self, session: Session, bridge: Bridge, background: Background, parent: QObject | None = None
+        self,
+        session: Session,
+        bridge: Bridge,
+        background: Background,
+        maps: FeatureMaps,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._session = session
         self._background = background
+        self._maps = maps
         self._shown: ImageId | None = None
         self._pictures: dict[PixelKey, tuple[Image, Picture]] = {}
         self._converting: dict[PixelKey, tuple[Image, Task[Image]]] = {}
@@ -65,6 +72,7 @@ class Panes(QObject):
             bridge.images_changed,
             bridge.selection_changed,
             bridge.comparison_changed,
+            bridge.maps_changed,
         ):
             signal.connect(lambda _: self._soon.start())
         bridge.tile_arrived.connect(self._paste)
@@ -151,6 +159,12 @@ class Panes(QObject):
                 return PaneContent(pane, "Ground truth", lines, self._held(current.id, "truth"))
             case PaneKind.RESULT:
                 return self._result_content(current, pane)
+            case PaneKind.MAP:
+                shown = self._maps.shown(current.id, pane.model)
+                if shown is None:
+                    return PaneContent(pane, pane.model)
+                picture, caption = shown
+                return PaneContent(pane, caption[0], caption[1:], picture)
 
     def _result_content(self, current: ImageEntry, pane: Pane) -> PaneContent:
         document, model = self._session.document, pane.model

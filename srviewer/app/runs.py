@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from srviewer.app.bridge import Bridge
 from srviewer.app.loads import Loads
-from srviewer.app.worker import UpscaleRequest, WorkerThread
+from srviewer.app.worker import AnalysisRequest, UpscaleRequest, WorkerThread
 from srviewer.engine.request import FinishedTile, Progress, UpscaleOptions, UpscaleResult
 from srviewer.imaging.image import Image
 from srviewer.session.events import JobChanged, JobId
@@ -33,10 +33,12 @@ class Runs(QObject):
     Signals
     -------
     failed(object) : the `Job` that failed.
+    analysed(object, object) : a `Job` and what came of it (`srviewer.app.analysing.Outcome`).
     idle : nothing runs or waits any more.
     """
 
     failed = Signal(object)
+    analysed = Signal(object, object)
     idle = Signal()
 
     def __init__(
@@ -65,6 +67,7 @@ class Runs(QObject):
         worker.progressed.connect(self._progressed)
         worker.tile_finished.connect(self._gather)
         worker.finished.connect(self._finished)
+        worker.analysed.connect(self._analysed)
         worker.failed.connect(self._failed)
         worker.cancelled.connect(self._cancelled)
 
@@ -178,7 +181,10 @@ class Runs(QObject):
     def _send(self, order: WorkOrder, picture: Image) -> None:
         job = order.job
         self._sent = job.id
-        self._thread.upscale(UpscaleRequest(job.id, job.model, job.options, picture, order.focus))
+        if job.analysis is None:
+            self._thread.upscale(UpscaleRequest(job.id, job.model, job.options, picture, order.focus))
+        else:
+            self._thread.analyse(AnalysisRequest(job.id, job.model, job.options, picture, job.analysis))
         active = self._session.queue.active
         if active is not None and active.state == "paused":  # while its input was read
             self._thread.pause()
@@ -206,6 +212,13 @@ class Runs(QObject):
     def _finished(self, job: int, result: UpscaleResult) -> None:
         if self._ended(job):
             self._session.job_done(JobId(job), result)
+
+    def _analysed(self, job: int, outcome: object) -> None:
+        if self._ended(job):
+            known = self._session.queue.job(JobId(job))
+            self._session.job_done(known.id)
+            if not known.cancelling:
+                self.analysed.emit(known, outcome)
 
     def _failed(self, job: int, reason: str) -> None:
         if self._ended(job):

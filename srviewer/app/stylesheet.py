@@ -139,6 +139,8 @@ QDialog QAbstractItemView { border: 1px solid $outline; border-radius: 4px; }
 QDialog QListView::item, QDialog QTreeView::item { padding: 3px 4px; min-height: 16px; }
 QDialog QListView::item:selected, QDialog QTreeView::item:selected { background: $selection; color: $text; }
 QDialog QListView::item:hover:!selected, QDialog QTreeView::item:hover:!selected { background: $hover; }
+QDockWidget QTreeWidget::item { padding: 2px 0; }
+QDockWidget QTableWidget::item { padding: 1px 4px; }
 QTableView { gridline-color: $outline; selection-background-color: $selection; selection-color: $text; }
 QHeaderView { background: $surface; border: none; }
 QHeaderView::section {

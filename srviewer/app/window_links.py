@@ -156,6 +156,7 @@ class WindowLinks(QObject):
             bridge.comparison_changed,
             bridge.selection_changed,
             bridge.ticked_changed,
+            bridge.maps_changed,
         ):
             signal.connect(lambda _: self._soon.start())
 
@@ -226,6 +227,8 @@ class WindowLinks(QObject):
         if event.change != "added":
             return
         job = self._session.queue.job(event.job)
+        if job.kind != "upscale":
+            return
         found = self._session.estimate(job.image, job.model, job.options)
         if found is not None:
             self._window.queue.set_estimate(job.id, JobEstimate(found.seconds, found.memory_bytes))
@@ -265,6 +268,8 @@ class WindowLinks(QObject):
             ("choose_truth", has_image),
             ("clear_truth", reference is not None),
             ("zoom_selection", session.selection is not None),
+            ("attribute", has_image),
+            ("hide_maps", current is not None and bool(session.maps_of(current.id))),
         ):
             table[name].setEnabled(enabled)
         paused = active is not None and active.state == "paused"

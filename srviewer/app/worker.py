@@ -20,6 +20,7 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from srviewer.engine.request import FinishedTile, Progress, UpscaleOptions
 from srviewer.imaging.image import Image
+from srviewer.session.analyses import AnalysisOrder
 from srviewer.session.events import JobId
 
 if TYPE_CHECKING:
@@ -56,6 +57,26 @@ class UpscaleRequest:
     focus: tuple[float, float, float, float] | None
 
 
+@dataclass(frozen=True, eq=False)
+class AnalysisRequest:
+    """One look inside a network, as the worker gets it.
+
+    Attributes
+    ----------
+    job : the queue's name for it.
+    model : the network's reference.
+    options : whose device and memory limit count; analyses run in fp32.
+    picture : the network's input.
+    order : what to do.
+    """
+
+    job: JobId
+    model: str
+    options: UpscaleOptions
+    picture: Image
+    order: AnalysisOrder
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
     """A processor that networks can run on.
@@ -83,6 +104,7 @@ class Worker(QObject):
     progressed(int, object) : a job's `Progress`.
     tile_finished(int, object) : a job's `FinishedTile`, as the screen shows it: in sRGB.
     finished(int, object) : a job's `UpscaleResult`.
+    analysed(int, object) : an analysis job's `srviewer.app.analysing.Outcome`.
     failed(int, str) : why a job failed, in one sentence.
     cancelled(int) : a job has stopped because it was asked to.
     model_known(str, object) : a reference and its `ModelSpec`.
@@ -94,6 +116,7 @@ class Worker(QObject):
     progressed = Signal(int, object)
     tile_finished = Signal(int, object)
     finished = Signal(int, object)
+    analysed = Signal(int, object)
     failed = Signal(int, str)
     cancelled = Signal(int)
     model_known = Signal(str, object)
@@ -117,6 +140,19 @@ class Worker(QObject):
         # Whatever goes wrong inside, the queue must hear that this job has ended.
         try:
             self._upscale(request)
+        except Exception as error:  # noqa: BLE001 -- a fault of the program must not stop the queue
+            _log.exception("job %s (%s) failed", request.job, request.model)
+            self.failed.emit(request.job, f"{request.model}: {type(error).__name__}: {error}")
+
+    @Slot(object)
+    def analyse(self, request: AnalysisRequest) -> None:
+        """Do one analysis; exactly one of analysed, failed and cancelled follows."""
+        if self._stopping():
+            self.cancelled.emit(request.job)
+            return
+        # Whatever goes wrong inside, the queue must hear that this job has ended.
+        try:
+            self._analyse(request)
         except Exception as error:  # noqa: BLE001 -- a fault of the program must not stop the queue
             _log.exception("job %s (%s) failed", request.job, request.model)
             self.failed.emit(request.job, f"{request.model}: {type(error).__name__}: {error}")
@@ -183,6 +219,34 @@ class Worker(QObject):
         else:
             self.finished.emit(request.job, result)
 
+    def _analyse(self, request: AnalysisRequest) -> None:
+        from srviewer.engine.request import Cancelled, UpscaleError
+        from srviewer.zoo.errors import ZooError
+
+        self._prepare_torch()
+        from srviewer.analysis.features import FeatureError
+        from srviewer.analysis.lam import LamError
+        from srviewer.app.analysing import Watch, analyse
+
+        try:
+            model = self._load(request.model)
+            self.began.emit(request.job)
+            watch = Watch(
+                lambda progress: self._tell(request.job, progress), self._stopping, self.pause_asked.is_set
+            )
+            outcome = analyse(request.order, model, request.picture, request.options, watch)
+        except Cancelled:
+            self.cancelled.emit(request.job)
+        except ZooError as error:
+            self.model_broken.emit(request.model, str(error))
+            self.failed.emit(request.job, str(error))
+        except (FeatureError, LamError, UpscaleError) as error:
+            self.failed.emit(request.job, str(error))
+        except MemoryError:
+            self.failed.emit(request.job, "there is not enough memory for this analysis")
+        else:
+            self.analysed.emit(request.job, outcome)
+
     def _load(self, reference: str) -> LoadedModel:
         """Return a network, from memory if its weights are still the same file."""
         from srviewer.zoo.manifest import resolve
@@ -215,9 +279,6 @@ class Worker(QObject):
         if self._devices_told:
             return
         _yield_to_window()
-        # Torch's threads spin while they wait for each other. Where the window or another program needs one
-        # of their cores, each wait then lasts a scheduler's turn: measured 3 times slower. Read once.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         _load_libraries_of_torch()
         from srviewer.engine.device import devices
 
@@ -233,7 +294,8 @@ class WorkerThread(QObject):
 
     Signals
     -------
-    upscale_asked(object), inspect_asked(str), devices_asked, forget_asked : carry requests over.
+    upscale_asked(object), analysis_asked(object), inspect_asked(str), devices_asked, forget_asked : carry
+        requests over.
 
     Attributes
     ----------
@@ -241,6 +303,7 @@ class WorkerThread(QObject):
     """
 
     upscale_asked = Signal(object)
+    analysis_asked = Signal(object)
     inspect_asked = Signal(str)
     devices_asked = Signal()
     forget_asked = Signal()
@@ -254,16 +317,20 @@ class WorkerThread(QObject):
         self.worker.moveToThread(self._thread)
         queued = Qt.ConnectionType.QueuedConnection
         self.upscale_asked.connect(self.worker.upscale, queued)
+        self.analysis_asked.connect(self.worker.analyse, queued)
         self.inspect_asked.connect(self.worker.inspect, queued)
         self.devices_asked.connect(self.worker.find_devices, queued)
         self.forget_asked.connect(self.worker.forget_models, queued)
 
     def upscale(self, request: UpscaleRequest) -> None:
         """Begin a job; the one before must have ended."""
-        self.worker.stop_asked.clear()
-        self.worker.pause_asked.clear()
-        self._start()
+        self._begin()
         self.upscale_asked.emit(request)
+
+    def analyse(self, request: AnalysisRequest) -> None:
+        """Begin an analysis; the job before must have ended."""
+        self._begin()
+        self.analysis_asked.emit(request)
 
     def inspect(self, reference: str) -> None:
         """Find out what a checkpoint holds, after the job that runs."""
@@ -297,6 +364,11 @@ class WorkerThread(QObject):
         self.worker.quitting.set()
         self._thread.quit()
         self._thread.wait()
+
+    def _begin(self) -> None:
+        self.worker.stop_asked.clear()
+        self.worker.pause_asked.clear()
+        self._start()
 
     def _start(self) -> None:
         if not self._thread.isRunning() and not self.worker.quitting.is_set():

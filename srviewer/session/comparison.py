@@ -26,11 +26,15 @@ class PaneKind(enum.Enum):
     INPUT = "input"
     RESULT = "result"
     TRUTH = "truth"
+    MAP = "map"
 
 
 @dataclass(frozen=True, slots=True)
 class Pane:
-    """One pane: the input, one network's result (by the network's reference), or the ground truth."""
+    """One pane: the input, one network's result (by the network's reference), the ground truth, or a map.
+
+    A map (a network's features) is named by `model` as well, in whatever words it was sent to the canvas.
+    """
 
     kind: PaneKind
     model: str = ""
@@ -48,13 +52,14 @@ ColourMap = Literal["grey", "inferno", "viridis", "turbo"]
 SMALLEST_GAIN, LARGEST_GAIN = 1.0, 64.0
 
 
-def comparison_panes(ticked: Sequence[str], *, has_truth: bool) -> tuple[Pane, ...]:
-    """Return the panes from left to right: the ticked networks, then the ground truth; the input if none is
-    ticked.
+def comparison_panes(ticked: Sequence[str], *, has_truth: bool, maps: Sequence[str] = ()) -> tuple[Pane, ...]:
+    """Return the panes from left to right: the ticked networks, then the ground truth, then maps; the input
+    if none is ticked.
     """
     panes = [Pane(PaneKind.RESULT, model) for model in ticked] or [INPUT_PANE]
     if has_truth:
         panes.append(TRUTH_PANE)
+    panes.extend(Pane(PaneKind.MAP, name) for name in maps)
     return tuple(panes)
 
 
@@ -94,7 +99,7 @@ class Comparison:
         A falls back on the last network's pane (the base line usually comes first), B on the ground truth if
         there is one, else on the first pane that is not A. With a single pane there is no B.
         """
-        networks = [pane for pane in panes if pane.kind is not PaneKind.TRUTH]
+        networks = [pane for pane in panes if pane.kind not in (PaneKind.TRUTH, PaneKind.MAP)]
         candidates = networks or panes
         fallback = candidates[-1] if candidates else None
         a = self.a if self.a in panes else fallback

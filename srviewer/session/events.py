@@ -123,6 +123,14 @@ class ComparisonChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class MapsChanged:
+    """Other maps of an image have panes of their own, by their names."""
+
+    image: ImageId
+    maps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RecentChanged:
     """The list of recent files is another, latest first."""
 
@@ -172,6 +180,9 @@ class SessionEvents(Protocol):
     def comparison_changed(self, event: ComparisonChanged, /) -> None:
         """Hear that the panes are compared otherwise."""
 
+    def maps_changed(self, event: MapsChanged, /) -> None:
+        """Hear that other maps have panes."""
+
     def recent_changed(self, event: RecentChanged, /) -> None:
         """Hear that the list of recent files is another."""
 
@@ -213,6 +224,9 @@ class NoEvents:
         """Do nothing."""
 
     def comparison_changed(self, event: ComparisonChanged, /) -> None:
+        """Do nothing."""
+
+    def maps_changed(self, event: MapsChanged, /) -> None:
         """Do nothing."""
 
     def recent_changed(self, event: RecentChanged, /) -> None:
@@ -285,6 +299,11 @@ class Relay:
         """Tell both."""
         self._first.comparison_changed(event)
         self._then.comparison_changed(event)
+
+    def maps_changed(self, event: MapsChanged, /) -> None:
+        """Tell both."""
+        self._first.maps_changed(event)
+        self._then.maps_changed(event)
 
     def recent_changed(self, event: RecentChanged, /) -> None:
         """Tell both."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from srviewer.engine.request import Progress, UpscaleOptions
+from srviewer.session.analyses import AnalysisOrder
 from srviewer.session.entries import ImageId, ResultFacts
 from srviewer.session.events import Change, JobChanged, JobId, NoEvents, SessionEvents
 
@@ -38,6 +39,7 @@ class Job:
     error : one sentence why it failed; None unless `state` is ``"failed"``.
     result : the facts about its result; None unless an upscale job is done.
     attempt : how many times it was begun.
+    analysis : what to look into; None for an upscale job.
     """
 
     id: JobId
@@ -51,6 +53,7 @@ class Job:
     error: str | None = None
     result: ResultFacts | None = None
     attempt: int = 0
+    analysis: AnalysisOrder | None = None
 
     @property
     def active(self) -> bool:
@@ -141,11 +144,18 @@ class Queue:
     # What users do
 
     def add(
-        self, kind: JobKind, image: ImageId, model: str, options: UpscaleOptions, *, first: bool = False
+        self,
+        kind: JobKind,
+        image: ImageId,
+        model: str,
+        options: UpscaleOptions,
+        *,
+        first: bool = False,
+        analysis: AnalysisOrder | None = None,
     ) -> JobId:
         """Add a job as the last, or as the first of those that wait; return its id."""
         self._last_id += 1
-        job = Job(JobId(self._last_id), kind, image, model, options)
+        job = Job(JobId(self._last_id), kind, image, model, options, analysis=analysis)
         waiting = self._waiting()
         self._jobs[job.id] = job
         if first and waiting:

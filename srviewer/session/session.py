@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from srviewer.engine.request import FinishedTile, Progress, UpscaleOptions, UpscaleResult
 from srviewer.imaging.image import Image
 from srviewer.session.catalogue import ModelRow, checkpoint_row, known_scale, known_title
-from srviewer.session.comparison import Comparison, Pane, comparison_panes
+from srviewer.session.comparison import Comparison, Pane, PaneKind, comparison_panes
 from srviewer.session.document import Document
 from srviewer.session.entries import GivenReference, ImageId, MadeReference, ResultFacts
 from srviewer.session.estimate import Estimate, History, Measurement, workload_of
@@ -18,6 +18,7 @@ from srviewer.session.events import (
     CurrentChanged,
     ImagesChanged,
     JobId,
+    MapsChanged,
     NoEvents,
     ReferenceChanged,
     Relay,
@@ -91,6 +92,7 @@ class Session(NoEvents):
         self.history = History() if history is None else history
         self._models: dict[str, ModelRow] = {}
         self._selections: dict[ImageId, Selection] = {}
+        self._maps: dict[ImageId, tuple[str, ...]] = {}
         self._comparison = Comparison()
         self._viewport: Viewport | None = None
         self._viewed: ImageId | None = None
@@ -303,7 +305,9 @@ class Session(NoEvents):
         current = self.document.current
         if current is None:
             return ()
-        return comparison_panes(self.document.ticked, has_truth=current.reference is not None)
+        return comparison_panes(
+            self.document.ticked, has_truth=current.reference is not None, maps=self.maps_of(current.id)
+        )
 
     @property
     def viewport(self) -> Viewport | None:
@@ -359,6 +363,28 @@ class Session(NoEvents):
         self.document.keep_scores_of(current.id, None if selection is None else selection.pixels)
         self._events.selection_changed(SelectionChanged(current.id, selection))
 
+    # Maps: features that were sent to the canvas
+
+    def maps_of(self, image: ImageId) -> tuple[str, ...]:
+        """Return the names of the maps of an image that have panes, in their order."""
+        return self._maps.get(image, ())
+
+    def show_map(self, image: ImageId, name: str) -> None:
+        """Give a map of an image a pane of its own, as the last; its picture is somebody else's matter."""
+        if image in self.document and name not in self.maps_of(image):
+            self._set_maps(image, (*self.maps_of(image), name))
+
+    def hide_maps(self, image: ImageId, name: str | None = None) -> None:
+        """Take a map's pane away, or those of all maps of an image."""
+        kept = () if name is None else tuple(one for one in self.maps_of(image) if one != name)
+        if kept != self.maps_of(image):
+            self._set_maps(image, kept)
+
+    def _set_maps(self, image: ImageId, maps: tuple[str, ...]) -> None:
+        self._maps[image] = maps
+        self._settle()
+        self._events.maps_changed(MapsChanged(image, maps))
+
     # Session files
 
     def record(self) -> SessionRecord:
@@ -378,7 +404,7 @@ class Session(NoEvents):
             entries.index(current) if current in entries else None,
             self.document.ticked,
             SavedView() if view is None else SavedView(view.centre, view.zoom, view.fitted),
-            replace(self._comparison, flipped=False),
+            replace(self._comparison.settled(self._lasting_panes), flipped=False),
         )
 
     def restore(self, opened: OpenedSession, sizes: Sequence[Size | None]) -> None:
@@ -411,6 +437,7 @@ class Session(NoEvents):
         if event.change == "removed":
             for image in event.images:
                 self._selections.pop(image, None)
+                self._maps.pop(image, None)
         self._settle()
 
     def current_changed(self, event: CurrentChanged, /) -> None:
@@ -427,7 +454,13 @@ class Session(NoEvents):
             self.queue.cancel_image(event.image)
             if self._selections.pop(event.image, None) is not None:
                 self._events.selection_changed(SelectionChanged(event.image, None))
+            self.hide_maps(event.image)
         self._settle()
+
+    @property
+    def _lasting_panes(self) -> tuple[Pane, ...]:
+        """The panes that a session file can bring back."""
+        return tuple(pane for pane in self.panes if pane.kind is not PaneKind.MAP)
 
     def _settle(self) -> None:
         """Bring the viewport and the choice of panes in line with the image and the networks."""

@@ -115,3 +115,75 @@ def test_the_window_stands_before_torch(tmp_path: Path) -> None:
     )
     output, errors = process.communicate()
     assert (process.returncode, output, errors) == (0, "[]\n", "")
+
+
+def test_a_session_is_photographed(make_image: ImageMaker, tmp_path: Path) -> None:
+    make_image("photo.png", 24, 20)
+    session = tmp_path / "work.srsession"
+    session.write_text(
+        '{"kind": "srviewer session", "version": 1, "images": [{"path": "photo.png"}], "current": 0,'
+        ' "ticked": ["bicubic_x2"]}'
+    )
+    status, errors, path = shot(
+        tmp_path, f"paths=(Path({str(session)!r}),), select=(2, 2, 12, 12), timeout=60.0"
+    )
+    assert (status, errors) == (0, "")
+    assert path.exists()
+
+
+def test_a_session_that_cannot_be_opened_is_not_waited_for(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.srsession"
+    broken.write_text("{")
+    status, errors, _ = shot(tmp_path, f"paths=(Path({str(broken)!r}),), timeout=60.0")
+    assert status == 1
+    (line,) = errors.splitlines()
+    assert "broken.srsession" in line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_an_interrupted_screenshot_is_no_success(make_image: ImageMaker, tmp_path: Path) -> None:
+    image, path = make_image("photo.png", 600, 600), tmp_path / "shot.png"
+    process = program(
+        "from srviewer.app.application import Application\n"
+        f"application = Application(GuiArguments(screenshot=Path({str(path)!r}),"
+        f" paths=(Path({str(image)!r}),), models=('safmn_x4',)))\n"
+        "application.controller.bridge.job_changed.connect(lambda _: print('up', flush=True))\n"
+        "sys.exit(application.run())",
+        tmp_path,
+        wait=False,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    (line,) = errors.splitlines()
+    assert line.startswith("srviewer: ")
+    assert not path.exists()
+
+
+def test_the_window_itself_evaluates_and_selects_as_asked(make_image: ImageMaker, tmp_path: Path) -> None:
+    image = make_image("photo.png", 64, 64)
+    process = program(
+        "from PySide6.QtCore import QTimer\n"
+        "from srviewer.app.application import Application\n"
+        f"application = Application(GuiArguments(paths=(Path({str(image)!r}),), models=('bicubic_x2',),"
+        " evaluate=True, select=(2, 2, 12, 12), histogram=True))\n"
+        "controller, window = application.controller, application.window\n"
+        "session, timer = controller.session, QTimer(interval=20)\n"
+        "def look():\n"
+        "    if session.document.images and session.queue.jobs and controller.is_idle:\n"
+        "        timer.stop()\n"
+        "        (entry,) = session.document.images\n"
+        "        print(entry.reference, [job.state for job in session.queue.jobs])\n"
+        "        print(session.selection.pixels.as_tuple(), controller.remembered().run_on_drop)\n"
+        "        print(window.histogram.visibleRegion().isEmpty())\n"
+        "        window.leave()\n"
+        "timer.timeout.connect(look)\n"
+        "timer.start()\n"
+        "sys.exit(application.run())",
+        tmp_path,
+    )
+    output, errors = process.communicate()
+    assert (process.returncode, errors) == (0, "")
+    assert output.splitlines() == ["MadeReference(scale=2) ['done']", "(2, 2, 12, 12) True", "False"]

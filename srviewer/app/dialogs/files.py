@@ -68,6 +68,17 @@ class FileDialogs:
         kinds, suffix = _TABLES[form]
         return cls._target(parent, "Export metrics", suggested.with_suffix(suffix), kinds, suffix)
 
+    @classmethod
+    def curves(cls, suggested: Path, parent: QWidget | None = None) -> Path | None:
+        """Ask where to write curves; the dialog itself asks before a file is replaced."""
+        return cls._target(parent, "Export curves", suggested.with_suffix(".csv"), "CSV (*.csv)", ".csv")
+
+    @classmethod
+    def attribution_map(cls, suggested: Path, parent: QWidget | None = None) -> Path | None:
+        """Ask where to write an attribution map; the dialog itself asks before a file is replaced."""
+        kinds = "NumPy arrays (*.npy)"
+        return cls._target(parent, "Export map", suggested.with_suffix(".npy"), kinds, ".npy")
+
     @staticmethod
     def _one(parent: QWidget | None, title: str, folder: Path | None, kinds: str) -> Path | None:
         chosen = QFileDialog.getOpenFileName(parent, title, _begin(folder), kinds)[0]

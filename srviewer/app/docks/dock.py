@@ -134,19 +134,29 @@ class Dock(QDockWidget):
     name : by which the layout remembers it.
     title : what its tab, its row and the menu call it.
     parent : the window.
+
+    Attributes
+    ----------
+    is_seen : whether it is shown and its tab, if it has one, is in front. Qt calls a dock visible also while
+        another tab covers it.
     """
 
     def __init__(self, name: str, title: str, parent: QWidget | None = None) -> None:
         super().__init__(title, parent)
+        self.is_seen = False
         self.setObjectName(f"{name}_dock")
         self.setAccessibleName(title)
         feature = QDockWidget.DockWidgetFeature
         self.setFeatures(feature.DockWidgetClosable | feature.DockWidgetMovable | feature.DockWidgetFloatable)
         self.title_row = TitleRow(self)
         self.setTitleBarWidget(self.title_row)
-        self.visibilityChanged.connect(lambda _: self.title_row.settle())
+        self.visibilityChanged.connect(self._see)
         self.topLevelChanged.connect(lambda _: self.title_row.settle())
         self.dockLocationChanged.connect(lambda _: self.title_row.settle())
+
+    def _see(self, seen: bool) -> None:
+        self.is_seen = seen
+        self.title_row.settle()
 
     def theme_changed(self) -> None:
         """Draw anew what holds colours of its own."""

@@ -46,6 +46,13 @@ _KINDS: Mapping[JobKind, str] = {
     "features": "features",
 }
 
+_STEPS: Mapping[JobKind, str] = {
+    "upscale": "tile",
+    "attribution": "step",
+    "spectrum": "tap",
+    "features": "tap",
+}
+
 _MIME = "application/x-srviewer-job-row"
 
 
@@ -95,7 +102,7 @@ def job_row(job: Job, image: str, estimate: JobEstimate | None = None) -> JobRow
 
 def _state_text(job: Job, estimate: JobEstimate | None) -> str:
     if job.cancelling:
-        return "stopping after this tile…"
+        return f"stopping after this {_STEPS[job.kind]}…"
     match job.state:
         case "waiting":
             parts = ["waiting"]
@@ -108,9 +115,9 @@ def _state_text(job: Job, estimate: JobEstimate | None) -> str:
             return _running_text(job)
         case "paused":
             progress = job.progress
-            return (
-                "paused" if progress is None else f"paused · tile {progress.tiles_done} of {progress.tiles}"
-            )
+            if progress is None:
+                return "paused"
+            return f"paused · {_STEPS[job.kind]} {progress.tiles_done} of {progress.tiles}"
         case "done":
             return "done" if job.result is None else _done_text(job.result)
         case "failed":
@@ -123,15 +130,16 @@ def _running_text(job: Job) -> str:
     progress = job.progress
     if progress is None or progress.tiles_done == 0:
         return "starting…"
+    step = _STEPS[job.kind]
     parts = [
-        f"tile {progress.tiles_done} of {progress.tiles}",
-        f"{progress.milliseconds_per_tile:.0f} ms/tile",
-        throughput_text(progress.megapixels_per_second),
+        f"{step} {progress.tiles_done} of {progress.tiles}",
+        f"{progress.milliseconds_per_tile:.0f} ms/{step}",
+        throughput_text(progress.megapixels_per_second) if job.kind == "upscale" else "",
         bytes_text(progress.memory_bytes),
     ]
     if progress.eta_seconds is not None:
         parts.append(f"{clock_text(progress.eta_seconds)} left")
-    return " · ".join(parts)
+    return " · ".join(part for part in parts if part)
 
 
 def _done_text(result: ResultFacts) -> str:

@@ -90,11 +90,20 @@ class ThemedPlot(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph has no type 
 
 
 class CurvePlot(ThemedPlot):
-    """Lines with a legend."""
+    """Lines, with a legend unless something else names them."""
 
-    def __init__(self, accessible_name: str, bottom: str, left: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        accessible_name: str,
+        bottom: str,
+        left: str,
+        parent: QWidget | None = None,
+        *,
+        has_legend: bool = True,
+    ) -> None:
         self._curves: tuple[Curve, ...] = ()
         self._names = (bottom, left)
+        self._has_legend = has_legend
         self._legend: pg.LegendItem | None = None
         super().__init__(accessible_name, parent)
 
@@ -112,17 +121,21 @@ class CurvePlot(ThemedPlot):
         palette = current_palette()
         plot = self.getPlotItem()
         plot.clear()
-        if self._legend is None:
-            self._legend = plot.addLegend(offset=(-8, 8), verSpacing=-4, labelTextSize="8pt")
-        self._legend.clear()
-        self._legend.setLabelTextColor(palette.text)
-        self._legend.setBrush(pg.mkBrush(_translucent(palette.surface, 200)))
+        if self._has_legend:
+            self._show_legend(palette)
         for curve in self._curves:
             style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
             pen = pg.mkPen(
                 _curve_colour(palette, curve.colour), width=1.6 * self.devicePixelRatioF(), style=style
             )
             plot.plot(list(curve.x), list(curve.y), pen=pen, name=curve.name, antialias=True)
+
+    def _show_legend(self, palette: Palette) -> None:
+        if self._legend is None:
+            self._legend = self.getPlotItem().addLegend(offset=(-8, 8), verSpacing=-4, labelTextSize="8pt")
+        self._legend.clear()
+        self._legend.setLabelTextColor(palette.text)
+        self._legend.setBrush(pg.mkBrush(_translucent(palette.surface, 200)))
 
     def name_vertical(self, left: str) -> None:
         """Write what the vertical axis shows."""
