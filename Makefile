@@ -41,7 +41,7 @@ package: $(VENV)/.installed-package ## build the bundle dist/srviewer/ with PyIn
 
 screenshot: $(VENV)/.installed ## make the README's picture anew
 	QT_QPA_PLATFORM=offscreen $(BIN)/srviewer gui resources/samples/rocket.jpg -m bicubic_x4 -m safmn_x4 --evaluate \
-		--theme dark --size 1400x850 --select 96,42,44,32 --screenshot resources/screenshot.png
+		--theme dark --size 1280x760 --select 96,42,44,32 --screenshot resources/screenshot.png
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
