@@ -223,6 +223,68 @@ class TestUpscale:
         assert done.exit_code == 2
         assert "Traceback" not in done.output
 
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["", "-o", "out"],
+            ["photo.png", "-o", ""],
+            ["photo.png", "-o", "out.gif"],
+            ["photo.png", "-o", "out.HEIC"],
+            ["photo.png", "-o", "out", "--tile", "²"],
+            ["photo.png", "-o", "out", "--max-memory", "0.001"],
+            ["photo.png", "-o", "out", "--max-pixels", "0.1"],
+        ],
+        ids=" ".join,
+    )
+    def test_senseless_values_are_wrong_usage_and_nothing_is_written(
+        self, photo: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+    ) -> None:
+        monkeypatch.chdir(photo.parent)
+        before = set(photo.parent.rglob("*"))
+        done = run("upscale", *arguments, "-m", "bicubic_x2")
+        assert done.exit_code == 2, done.output
+        assert set(photo.parent.rglob("*")) == before
+
+    def test_a_name_too_long_for_the_result_costs_that_result_only(self, photo: Path, tmp_path: Path) -> None:
+        long = tmp_path / f"{'n' * 245}.png"
+        long.write_bytes(photo.read_bytes())
+        done = run("upscale", long, photo, "-m", "bicubic_x2", "-o", tmp_path / "out")
+        assert done.exit_code == 1
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert [file.name for file in (tmp_path / "out").iterdir()] == ["photo_bicubic_x2.png"]
+        done = run("upscale", photo, "-m", "bicubic_x2", "-o", tmp_path / f"{'n' * 300}.png")
+        assert done.exit_code == 1
+        assert len(done.stderr.strip().splitlines()) == 1
+
+    def test_a_file_named_twice_is_upscaled_once(self, photo: Path, tmp_path: Path) -> None:
+        again = photo.parent / ".." / photo.parent.name / photo.name
+        done = run(
+            "upscale", photo, again, photo.parent, "-m", "bicubic_x2", "-o", tmp_path / "out", "--json"
+        )
+        assert done.exit_code == 0, done.output
+        assert len(lines(done)) == 1
+
+    def test_a_file_without_suffix_keeps_its_format(self, photo: Path, tmp_path: Path) -> None:
+        photo.rename(tmp_path / "photo")
+        done = run("upscale", tmp_path / "photo", "-m", "bicubic_x2", "-o", tmp_path / "out")
+        assert done.exit_code == 0, done.output
+        assert [file.name for file in (tmp_path / "out").iterdir()] == ["photo_bicubic_x2.png"]
+
+    def test_results_below_the_input_folder_are_no_input(self, photo: Path, tmp_path: Path) -> None:
+        folder = photo.parent
+        for _ in range(2):
+            done = run("upscale", folder, "-m", "bicubic_x2", "-o", folder / "out", "--overwrite")
+            assert done.exit_code == 0, done.output
+        assert [file.name for file in (folder / "out").iterdir()] == ["photo_bicubic_x2.png"]
+
+    def test_missing_weights_are_told_once(self, photo: Path, tmp_path: Path) -> None:
+        crop_of_sample((0, 0, 9, 9)).save(tmp_path / "other.png")
+        files = [photo, tmp_path / "other.png"]
+        done = run("upscale", *files, "-m", "maffsrn_x4", "-o", tmp_path / "out", "--json")
+        assert done.exit_code == 1
+        assert [record["input"] for record in lines(done)] == [str(file) for file in files]
+        assert len(done.stderr.strip().splitlines()) == 1
+
     def test_an_output_folder_that_is_a_file(self, photo: Path, tmp_path: Path) -> None:
         (tmp_path / "taken").write_text("a file")
         done = run("upscale", photo, "-m", "bicubic_x2", "-o", tmp_path / "taken" / "out")
@@ -300,6 +362,40 @@ class TestOtherCommands:
         )
         assert lines(part)[0]["region"] == [10, 8, 16, 12]
         assert run("metrics", photo, SAMPLE, "--scale", "2").exit_code == 1
+
+    def test_what_cannot_be_opened_is_a_failed_input(
+        self, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Not wrong usage, which a look at permissions before the file is opened would make of it."""
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        assert run("metrics", photo, photo, "--scale", "2").exit_code == 0
+        assert run("weights", "import", photo).exit_code == 1
+        assert run("benchmark", tmp_path, "-m", "bicubic_x2", "--scale", "2").exit_code == 0
+        commands: tuple[list[str | Path], ...] = (
+            ["figure", photo, "-m", "bicubic_x2", "--crop", "0,0,9,9", "-o", tmp_path / "f.png"],
+            ["spectrum", photo, "-m", "bicubic_x2", "-o", tmp_path / "s.png"],
+            ["lam", photo, "-m", "bicubic_x2", "--at", "0,0", "-o", tmp_path / "l.png"],
+        )
+        for command in commands:
+            done = run(*command)
+            assert done.exit_code == 0, done.output
+
+    def test_a_figure_that_cannot_be_written_is_refused_at_once(self, photo: Path, tmp_path: Path) -> None:
+        crop: list[str | Path] = ["figure", photo, "-m", "nosuch.pth", "--crop", "0,0,9,9", "-o"]
+        assert run(*crop, tmp_path / "f.bmp").exit_code == 2
+        done = run(*crop, photo)
+        assert done.exit_code == 1
+        assert "--overwrite" in done.stderr
+
+    def test_a_table_in_a_pipe_has_a_line_per_row(self) -> None:
+        entries = len(lines(run("weights", "list", "--json"))[0]["weights"])
+        assert len(run("weights", "list").stdout.splitlines()) == 1 + entries
+
+    def test_faults_of_measuring_name_the_file(self, photo: Path, tmp_path: Path) -> None:
+        PillowImage.new("RGB", (9, 9)).save(tmp_path / "small.png")
+        done = run("metrics", tmp_path / "small.png", photo, "--scale", "2")
+        assert done.exit_code == 1
+        assert done.stderr.startswith(f"srviewer: {tmp_path / 'small.png'}: ")
 
     def test_models_and_weights(self) -> None:
         listed = {model["id"]: model for model in lines(run("models", "--json"))[0]["models"]}

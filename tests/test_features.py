@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from srviewer.analysis.features import FeatureError, record, recording, screen_normalised
 from srviewer.analysis.taps import attention_blocks, find_taps, missing, taps
+from srviewer.engine.device import Device
 from srviewer.engine.request import Cancelled
 from srviewer.zoo import families
 from srviewer.zoo.model import LoadedModel
@@ -240,6 +243,28 @@ def test_pictures_below_the_smallest_side_have_features_of_their_own_size() -> N
 def test_bicubic_has_none() -> None:
     spec = SPECS["bicubic_x2"]
     assert record(picture(8, 8), LoadedModel("b", spec, families.build(spec, fused=True), "")).features == ()
+
+
+def test_features_are_not_rounded_to_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On CUDA the switch is torch's own; here it is enough that the run stands under it."""
+    under: list[str] = []
+
+    @contextmanager
+    def watched(device: Device) -> Iterator[None]:
+        under.append(device.id)
+        yield
+        under.append("left")
+
+    monkeypatch.setattr("srviewer.analysis.features.true_fp32", watched)
+
+    def running() -> bool:
+        under.append("ran")
+        return False
+
+    record(picture(8, 8), small("safmn"), device="cpu", cancelled=running)
+    assert under[0] == "cpu"
+    assert under[-1] == "left"
+    assert "ran" in under
 
 
 def test_faults_are_told() -> None:

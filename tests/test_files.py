@@ -402,6 +402,7 @@ def test_extra_samples_that_are_no_opacity_are_left_out(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["unspecified"])
     image = read_image(tmp_path / "a.tif")
     assert image.alpha is None
+    assert image.notes == ("one channel that is neither colour nor opacity was left out",)
     np.testing.assert_array_equal(image.pixels, pixels[..., :3])
 
 

@@ -19,6 +19,7 @@ from srviewer.engine.backends import EagerTorch, is_out_of_memory
 from srviewer.engine.device import choose_device, free_memory
 from srviewer.engine.footprint import footprint_of, memory_budget
 from srviewer.engine.request import Cancelled
+from srviewer.engine.upscale import true_fp32
 from srviewer.imaging.image import Pixels
 from srviewer.zoo.model import LoadedModel
 from srviewer.zoo.tensors import to_tensor
@@ -282,7 +283,7 @@ def record(
     budget = memory_budget(max_memory, free_memory(place))
     backend = EagerTorch()
     area = (right - left) * (bottom - top)
-    with torch.inference_mode():
+    with torch.inference_mode(), true_fp32(place):
         if area * _GENEROUS_BYTES_PER_PIXEL > budget:
             footprint = footprint_of(
                 spec, place, "fp32", backend.name, lambda: backend.prepare(model, place, "fp32")

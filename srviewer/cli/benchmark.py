@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
-from srviewer.cli import console, options
+from srviewer.cli import console, figure_file, options
 
 
 def benchmark(
     datasets: Annotated[
         list[Path],
-        typer.Argument(metavar="DATASET...", help="Folders of test images, with or without their LR images."),
+        typer.Argument(
+            metavar="DATASET...",
+            parser=options.parse_path,
+            help="Folders of test images, with or without their LR images.",
+        ),
     ],
     model: options.Models,
     scale: Annotated[int, typer.Option("--scale", "-s", min=2, help="Scale factor.")],
@@ -36,7 +40,14 @@ def benchmark(
     tile: options.TileOption = "off",
     max_memory: options.MaxMemory = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the table to a file instead.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            parser=options.parse_path,
+            help="Write the table to a file instead.",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
     json_output: options.Json = False,
@@ -53,9 +64,8 @@ def benchmark(
     chosen = [form for form, wanted in forms.items() if wanted]
     if len(chosen) > 1:
         raise typer.BadParameter("choose one of --json, --csv, --latex and --markdown")
-    if output is not None and output.exists() and not overwrite:
-        console.complain(f"{output}: the file exists; --overwrite replaces it")
-        raise typer.Exit(1)
+    if output is not None:
+        figure_file.check_free(output, overwrite=overwrite)
 
     from srviewer.cli.loading import check_device, check_models
     from srviewer.engine.request import UpscaleError, UpscaleOptions

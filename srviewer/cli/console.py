@@ -91,5 +91,6 @@ def print_table(columns: list[str], rows: list[list[str]], *, right: frozenset[i
     for row in rows:
         table.add_row(*row)
     console = Console(highlight=False)
-    # into a pipe every row stays on its line, however long
-    console.print(table, width=None if console.is_terminal else 240, soft_wrap=not console.is_terminal)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=240)  # into a pipe every row stays on its line, however long
+    console.print(table, soft_wrap=not console.is_terminal)

@@ -23,7 +23,10 @@ def features(
         str, typer.Option("--model", "-m", metavar="MODEL", help="A network's id or a checkpoint file.")
     ],
     image: Annotated[
-        Path | None, typer.Argument(metavar="IMAGE", help="The network's input (not needed for --list).")
+        Path | None,
+        typer.Argument(
+            metavar="IMAGE", parser=options.parse_path, help="The network's input (not needed for --list)."
+        ),
     ] = None,
     tap: Annotated[
         list[str] | None,
@@ -36,6 +39,7 @@ def features(
             "--output",
             "-o",
             metavar="FIG|DIR",
+            parser=options.parse_path,
             help="A .png, .pdf or .svg file; or a folder for one figure per tap, with its channels.",
         ),
     ] = None,

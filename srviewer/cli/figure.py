@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srviewer.cli import console, options
+from srviewer.cli import console, figure_file, options
 
 if TYPE_CHECKING:
     from srviewer.engine.request import UpscaleOptions
@@ -16,15 +16,26 @@ if TYPE_CHECKING:
 
 def figure(
     image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="What to upscale (or the truth: --evaluate).")
+        Path,
+        typer.Argument(
+            metavar="IMAGE", parser=options.parse_path, help="What to upscale (or the truth: --evaluate)."
+        ),
     ],
     model: options.Models,
     crop: Annotated[
         str, typer.Option("--crop", metavar="X,Y,W,H", help="The box, in pixels of the results.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FIG", help="A .png, .pdf or .svg file.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FIG", parser=options.parse_path, help="A .png, .pdf or .svg file."
+        ),
+    ],
     truth: Annotated[
-        Path | None, typer.Option("--truth", metavar="FILE", help="The ground truth: adds PSNR and SSIM.")
+        Path | None,
+        typer.Option(
+            "--truth", metavar="FILE", parser=options.parse_path, help="The ground truth: adds PSNR and SSIM."
+        ),
     ] = None,
     evaluate: Annotated[
         bool, typer.Option("--evaluate", help="IMAGE is the ground truth; its bicubic reduction is upscaled.")
@@ -39,6 +50,7 @@ def figure(
     if truth is not None and evaluate:
         raise typer.BadParameter("either --truth names the ground truth, or IMAGE is it (--evaluate)")
     box = options.parse_region(crop)
+    figure_file.check_figure(output, overwrite=overwrite)
 
     from srviewer.analysis.metrics import MetricsError
     from srviewer.cli.loading import check_device, check_models

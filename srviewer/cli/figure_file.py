@@ -24,12 +24,16 @@ def check_figure(path: Path | None, *, overwrite: bool) -> None:
 
 def check_free(path: Path, *, overwrite: bool) -> None:
     """End with status 1 where a file exists and is not to be replaced, or its folder does not exist."""
-    if path.exists() and not overwrite:
-        console.complain(f"{path}: the file exists; --overwrite replaces it")
-        raise typer.Exit(1)
-    if not path.parent.is_dir():
-        console.complain(f"{path}: its folder does not exist")
-        raise typer.Exit(1)
+    try:
+        if path.exists() and not overwrite:
+            console.complain(f"{path}: the file exists; --overwrite replaces it")
+            raise typer.Exit(1)
+        if not path.parent.is_dir():
+            console.complain(f"{path}: its folder does not exist")
+            raise typer.Exit(1)
+    except OSError as error:  # a folder that may not be looked into, a name too long
+        console.complain(f"{path}: it cannot be written: {error.strerror or error}")
+        raise typer.Exit(1) from None
 
 
 def check_exact(precision: str, tile: str) -> None:

@@ -19,7 +19,9 @@ Mode = Literal["grid", "wipe", "flip", "difference", "crops"]
 def gui(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATH]...", help="Images, folders, checkpoints or a session to open."),
+        typer.Argument(
+            metavar="[PATH]...", parser=Path, help="Images, folders, checkpoints or a session to open."
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,

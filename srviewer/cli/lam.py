@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def lam(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The networks' input.")],
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", parser=options.parse_path, help="The networks' input.")
+    ],
     model: options.Models,
     at: Annotated[
         str, typer.Option("--at", metavar="ROW,COL", help="Top left corner of the window, in result pixels.")
@@ -29,13 +31,17 @@ def lam(
         int, typer.Option("--window", min=1, help="Side of the window, in result pixels.")
     ] = 16,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FIG", help="A .png, .pdf or .svg file.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FIG", parser=options.parse_path, help="A .png, .pdf or .svg file."
+        ),
     ] = None,
     save_map: Annotated[
         Path | None,
         typer.Option(
             "--save-map",
             metavar="FILE.npy",
+            parser=options.parse_path,
             help="The map, float32, 0..1, of IMAGE's size; of several networks FILE_MODEL.npy each.",
         ),
     ] = None,

@@ -11,8 +11,8 @@ from srviewer.cli import console, options
 
 
 def metrics(
-    result: Annotated[Path, typer.Argument(metavar="A", help="The result.")],
-    truth: Annotated[Path, typer.Argument(metavar="B", help="The ground truth.")],
+    result: Annotated[Path, typer.Argument(metavar="A", parser=options.parse_path, help="The result.")],
+    truth: Annotated[Path, typer.Argument(metavar="B", parser=options.parse_path, help="The ground truth.")],
     scale: Annotated[
         int,
         typer.Option("--scale", "-s", min=1, help="Scale factor S: S pixels are shaved from every border."),
@@ -35,7 +35,8 @@ def metrics(
         one, two = read_image(result), read_image(truth)
         measured = measure(one.pixels, two.pixels, scale=scale, region=part)
     except (ImageFileError, MetricsError) as error:
-        console.complain(str(error))
+        # pixels know no file names, files name themselves
+        console.complain(f"{result}: {error}" if isinstance(error, MetricsError) else str(error))
         raise typer.Exit(1) from None
     if json_output:
         console.print_json(measured.to_json())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -13,11 +14,22 @@ Tile = int | Literal["auto", "off"]
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
+def parse_path(text: str) -> Path:
+    """Read a path; a usage error where it is empty, as an unset variable of a shell makes it.
+
+    Whether something can be read there is not asked: opening it tells, and that is a failed input, not wrong
+    usage.
+    """
+    if not text:
+        raise typer.BadParameter("the path is empty")
+    return Path(text)
+
+
 def parse_tile(text: str) -> str:
     """Check a tile side: ``auto``, ``off`` or a number of input pixels of at least 16."""
     if text in ("auto", "off"):
         return text
-    if not text.isdigit() or int(text) < 16:
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < 16:
         raise typer.BadParameter(f"{text!r} is neither auto, off nor a whole number of pixels of at least 16")
     return text
 
@@ -35,17 +47,21 @@ def tile_of(text: str) -> Tile:
 def parse_bytes(text: str) -> int:
     """Read a size in bytes: ``2G``, ``500M``, ``1.5GiB``, ``800000000`` (units are powers of 1024)."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
-    if match is None or float(match[1]) <= 0:
+    size = 0 if match is None else int(float(match[1]) * _UNITS[match[2]])
+    if size < 1:
         raise typer.BadParameter(f"{text!r} is no size; write for example 2G or 500M")
-    return int(float(match[1]) * _UNITS[match[2]])
+    return size
 
 
 def parse_count(text: str) -> int:
     """Read a positive count, with an optional K, M or G in powers of 1000: ``1G`` is a thousand million."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)", text.strip().lower())
-    if match is None or float(match[1]) <= 0:
+    count = (
+        0 if match is None else int(float(match[1]) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}[match[2]])
+    )
+    if count < 1:
         raise typer.BadParameter(f"{text!r} is no number; write for example 500M or 2G")
-    return int(float(match[1]) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}[match[2]])
+    return count
 
 
 def parse_size(text: str) -> tuple[int, int]:

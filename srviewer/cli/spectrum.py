@@ -26,13 +26,21 @@ Box = tuple[int, int, int, int]
 
 
 def spectrum(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="What to upscale.")],
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", parser=options.parse_path, help="What to upscale.")
+    ],
     model: options.Models,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FIG", help="A .png, .pdf or .svg file.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FIG", parser=options.parse_path, help="A .png, .pdf or .svg file."
+        ),
     ] = None,
     truth: Annotated[
-        Path | None, typer.Option("--truth", metavar="FILE", help="The ground truth: one curve more.")
+        Path | None,
+        typer.Option(
+            "--truth", metavar="FILE", parser=options.parse_path, help="The ground truth: one curve more."
+        ),
     ] = None,
     difference: Annotated[
         bool, typer.Option("--difference", help="Also of each result minus the truth (needs --truth).")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -37,6 +37,7 @@ def upscale(
             "--output",
             "-o",
             metavar="FILE|DIR",
+            parser=options.parse_path,
             help="A file if it ends like an image, else a folder, made if missing.",
         ),
     ],
@@ -80,12 +81,21 @@ def upscale(
     """
     from srviewer.cli.loading import check_device, check_models
     from srviewer.engine.request import UpscaleOptions
-    from srviewer.imaging.files import IMAGE_SUFFIXES, WriteOptions
+    from srviewer.imaging.files import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, WriteOptions
 
     check_models(model)
     check_device(device)
-    one_file = output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir()
-    images, ignored = _found(inputs)
+    if "" in inputs:
+        raise typer.BadParameter("the path is empty", param_hint="INPUT")
+    suffix, folder = output.suffix.lower(), _is(Path.is_dir, output)
+    if suffix in FOREIGN_SUFFIXES and not folder:
+        raise typer.BadParameter(
+            f"{output}: {suffix} files are not written; name a {', '.join(sorted(IMAGE_SUFFIXES))} file or a "
+            "folder",
+            param_hint="--output",
+        )
+    one_file = suffix in IMAGE_SUFFIXES and not folder
+    images, ignored = _found(inputs, None if one_file else output)
     if one_file and (len(images) + len(ignored) > 1 or len(set(model)) > 1):
         raise typer.BadParameter(
             f"{output} is one file, but there are several results; name a folder", param_hint="--output"
@@ -113,32 +123,56 @@ def upscale(
     raise typer.Exit(1 if run.failures else 0)
 
 
-def _found(inputs: list[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
+def _found(inputs: list[str], results: Path | None) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Return the files behind the inputs, each once, and what holds none with the reason.
 
-    A file that is named itself is tried whatever it is called; in folders and patterns the names decide.
+    A file that is named itself is tried whatever it is called; in folders and patterns the names decide. A
+    folder of `results` below a folder that is searched is passed over: it may hold those of an earlier call.
     """
     from srviewer.session.dropping import expand
 
-    images: dict[Path, None] = {}
+    images: dict[Path, Path] = {}  # by where they lie, however they were named
     ignored: list[tuple[Path, str]] = []
     for given in inputs:
         path = Path(given).expanduser()
-        if _is_file(path):
-            images[path] = None
+        if _is(Path.is_file, path):
+            images.setdefault(_place(path), path)
             continue
         dropped = expand([given])
-        images.update(dict.fromkeys(dropped.images))
+        found = {_place(image): image for image in dropped.images}
+        if found and results is not None and path.resolve() in results.resolve().parents:
+            found = {place: image for place, image in found.items() if results.resolve() not in place.parents}
+            if not found:
+                ignored.append((path, f"{path}: it holds no image but the results in {results}"))
+        for place, image in found.items():
+            images.setdefault(place, image)
         ignored += [(one.path, f"{one.path}: it {one.reason}") for one in dropped.ignored]
         ignored += [(one, f"{one}: a file of weights is given with -m") for one in dropped.checkpoints]
-    return list(images), ignored
+    return list(images.values()), ignored
 
 
-def _is_file(path: Path) -> bool:
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
     try:
-        return path.is_file()
-    except OSError:  # a folder above it must not be looked into: searching it says why
+        return kind(path)
+    except (OSError, ValueError):  # a folder above it must not be looked into: searching it says why
         return False
+
+
+def _place(path: Path) -> Path:
+    """Return where a file lies, whatever way leads there; links to it lie where they are themselves."""
+    return path.parent.resolve() / path.name
+
+
+def _suffix(path: Path) -> str:
+    """Return the suffix of results of a file: its own if it is an image's, else that of its content."""
+    from srviewer.imaging.files import IMAGE_SUFFIXES, ImageFileError, probe, usual_suffix
+
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return path.suffix
+    try:
+        return usual_suffix(probe(path).format)
+    except ImageFileError:  # reading it says why
+        return path.suffix
 
 
 @dataclass
@@ -157,11 +191,14 @@ class _Run:
     failures: int = 0
     _loaded: dict[str, LoadedModel | str] = dataclasses.field(default_factory=dict)
     _made: set[Path] = dataclasses.field(default_factory=set)
+    _said: set[str] = dataclasses.field(default_factory=set)
 
     def failed(self, path: Path, models: list[str], reason: str) -> None:
         """Tell in one line of a file that was not done with `models`; the rest goes on."""
         self.failures += 1
-        console.complain(reason)
+        if reason not in self._said:  # that weights are missing is the same for every file
+            self._said.add(reason)
+            console.complain(reason)
         if self.json:
             for model in models:
                 console.print_json({"input": str(path), "model": model, "error": reason})
@@ -221,14 +258,17 @@ class _Run:
 
         if self.one_file:
             return self.output
-        return self.output / f"{path.stem}_{safe_model(model)}{self.suffix or path.suffix}"
+        return self.output / f"{path.stem}_{safe_model(model)}{self.suffix or _suffix(path)}"
 
     def _refusal(self, target: Path) -> str | None:
         """Say why a result must not be written, before any work is done for it; None where it may."""
         if target.resolve() in self._made:
             return f"{target}: two results of this call would have this name"
-        if target.exists() and not self.overwrite:
-            return f"{target}: the file exists; --overwrite replaces it"
+        try:
+            if target.exists() and not self.overwrite:
+                return f"{target}: the file exists; --overwrite replaces it"
+        except OSError as error:  # its folder must not be looked into, or its name is too long
+            return f"{target}: it cannot be written: {error.strerror or error}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

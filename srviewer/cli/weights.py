@@ -124,7 +124,10 @@ def get(
 @app.command("import")
 def import_file(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Checkpoints: .pth, .pt or .safetensors.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", parser=options.parse_path, help="Checkpoints: .pth, .pt or .safetensors."
+        ),
     ],
     model: Annotated[str | None, typer.Option("--id", help="Keep it under this id (one file only).")] = None,
     overwrite: Annotated[

@@ -62,6 +62,12 @@ _RAW_SUFFIXES = frozenset(
 )
 # fmt: on
 
+FOREIGN_SUFFIXES: frozenset[str] = _RAW_SUFFIXES | {
+    *(".gif", ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".jxr", ".psd", ".psb", ".xcf", ".svg", ".pdf"),
+    *(".exr", ".hdr", ".tga", ".ico", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".dds", ".apng"),
+}
+"""The suffixes of images that are neither read nor written, lower case, with the dot."""
+
 # Leading bytes of formats that people do drop on an image program, and what to say about them.
 _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"GIF87a", "a GIF, which is not supported; save it as PNG"),
@@ -106,6 +112,11 @@ def is_image_path(path: str | Path) -> bool:
 def format_of_path(path: str | Path) -> FormatName | None:
     """Return the format that a file of this name is written in, or None for a foreign suffix."""
     return _BY_SUFFIX.get(Path(path).suffix.lower())
+
+
+def usual_suffix(name: FormatName) -> str:
+    """Return the suffix that files of a format usually have, with the dot."""
+    return FORMATS[name].suffixes[0]
 
 
 def identify(head: bytes, path: Path) -> tuple[FormatName | None, str]:

@@ -117,6 +117,11 @@ def read_header(stream: BinaryIO) -> Header:
         pages = sum(1 for other in file.pages if not int(getattr(other, "subfiletype", 0) or 0) & 1)
         if pages > 1:
             notes.append(f"only the first of its {pages} pages was read")
+        others = page.samplesperpixel - colours - (_alpha(page) is not None)
+        if others == 1:
+            notes.append("one channel that is neither colour nor opacity was left out")
+        elif others > 1:
+            notes.append(f"{others} channels that are neither colour nor opacity were left out")
         icc = page.tags.valueof(_ICC_PROFILE)
         stated = page.tags.valueof(exif_block.ORIENTATION)
         return Header(

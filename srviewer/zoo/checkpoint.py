@@ -36,6 +36,7 @@ _WRAPPERS = (
     "net_g",
     "generator",
     "network",
+    "module",
 )
 """Keys under which training programs put the weights, those to prefer first (EMA is what the papers test)."""
 

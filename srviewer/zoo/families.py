@@ -158,11 +158,11 @@ def _bsrn_config(shapes: _Shapes) -> Config:
         conv, first = "bsconv_s", "pointwise1"
     elif "shallow.weight" in shapes:
         conv, first = "conv", ""
-    elif "shallow.depthwise.weight" in shapes and shapes.size("shallow.depthwise.weight") == 12:
-        conv, first = (
-            "dsconv",
-            "depthwise",
-        )  # the depthwise stage comes first: it sees the four copies of R, G, B
+    elif "blocks.0.distill4.depthwise.weight" in shapes and (
+        shapes.size("blocks.0.distill4.depthwise.weight") == shapes.size("aggregation.weight")
+    ):
+        # The depthwise stage comes first: it sees all channels, where it would see the distilled half.
+        conv, first = "dsconv", "depthwise"
     else:
         conv, first = "bsconv", "pointwise"
     plain_stride = conv != "conv" and shapes.any(".esa.coarse.stride_conv.weight")
