@@ -19,6 +19,8 @@ from srviewer.app.message_bar import Message, MessageAction
 from srviewer.app.screenshot import Screenshot
 from srviewer.app.settings import Settings, SettingsStore, settings_file
 from srviewer.app.theme import apply_theme
+from srviewer.session.geometry import PixelRect
+from srviewer.session.selection import Selection
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +65,9 @@ class Application(QObject):
             self.window.resize(*size)
             self.window.resize_docks()
         self._shot = None if arguments.screenshot is None else Screenshot(self.window, arguments, self)
+        if arguments.select is not None:
+            self.controller.loads.taken.connect(self._select)
+            self.controller.loads.session_opened.connect(self._select)
         self._faults = FaultCatcher(self)
         self._faults.caught.connect(self._tell_fault)
 
@@ -85,19 +90,34 @@ class Application(QObject):
             if handler is not None:
                 logging.getLogger().removeHandler(handler)
                 handler.close()
-        return status if self._shot is None else self._shot.status
+        return status if self._shot is None else self._shot.end()
 
     def _begin(self) -> None:
         """Open what was asked for, now that the window stands."""
-        if self._shot is not None:
-            self._shot.begin()
-            return
-        arguments, session = self._arguments, self.controller.session
+        arguments = self._arguments
         if arguments.mode is not None:
             self.window.table[f"mode_{arguments.mode}"].trigger()
-        for model in session.document.ticked:
-            self.controller.weights.inspect(model)
-        self.controller.open(arguments.paths)
+        if arguments.histogram:
+            self.window.show_dock(self.window.histogram)
+        if self._shot is not None:
+            self._shot.begin()
+        else:
+            for model in self.controller.session.document.ticked:
+                self.controller.weights.inspect(model)
+        self.controller.open(arguments.paths, as_truth=arguments.evaluate)
+
+    def _select(self) -> None:
+        """Select what was asked for, in the first image that comes."""
+        loads, session = self.controller.loads, self.controller.session
+        loads.taken.disconnect(self._select)
+        loads.session_opened.disconnect(self._select)
+        current, region = session.document.current, self._arguments.select
+        if current is None or current.input_size is None or region is None:
+            return
+        try:
+            session.select_region(Selection(current.input_size, PixelRect(*region)))
+        except ValueError as error:
+            self.controller.message.emit(Message(f"--select: {error}"))
 
     def _leave(self) -> None:
         _log.info("interrupted")
@@ -123,8 +143,6 @@ def _with_arguments(settings: Settings, arguments: GuiArguments) -> Settings:
         settings = dataclasses.replace(settings, theme=arguments.theme)
     if arguments.models:
         settings = dataclasses.replace(settings, ticked=arguments.models)
-    if arguments.evaluate:
-        settings = dataclasses.replace(settings, run_on_drop=False)
     options = settings.options
     if arguments.device != "auto":
         options = dataclasses.replace(options, device=arguments.device)

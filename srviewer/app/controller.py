@@ -98,7 +98,7 @@ class Controller(QObject):
         )
         self.weights = WeightsKeeper(self.session, self.worker, self.background, self)
         self._stopping = False
-        self._evaluating: ImageId | None = None
+        self._as_truth = False
         self._estimating = QTimer(self, singleShot=True, interval=0)
         self._estimating.timeout.connect(self._tell_estimate)
         self._connect()
@@ -196,15 +196,16 @@ class Controller(QObject):
 
     # Bringing in
 
-    def open(self, paths: Iterable[Path]) -> None:
-        """Open what is behind paths."""
+    def open(self, paths: Iterable[Path], *, as_truth: bool = False) -> None:
+        """Open what is behind paths; `as_truth` uses the images as ground truth."""
+        self._as_truth = as_truth
         self.loads.take(paths)
 
     def paste(self, image: QImage) -> None:
         """Open a picture from the clipboard."""
-        self.loads.paste(image)
+        pasted = self.loads.paste(image)
         if self.settings.run_on_drop:
-            self.runs.run()
+            self.session.run(self.settings.options, [pasted])
 
     def _after_intake(self, intake: Intake, images: Sequence[ImageId]) -> None:
         self.weights.open_checkpoints(intake.checkpoints)
@@ -216,8 +217,15 @@ class Controller(QObject):
         if intake.pairs:
             pairs = plural(len(intake.pairs), "pair")
             self._tell_note(f"{pairs} of HR and LR recognised by name: results are measured against HR.")
-        if not images or not self.settings.run_on_drop:
-            return
+        if self._as_truth:
+            self._as_truth = False
+            for image in images:
+                self.evaluate(image)
+        elif self.settings.run_on_drop:
+            self._run_what_came(images)
+
+    def _run_what_came(self, images: Sequence[ImageId]) -> None:
+        """Run the ticked networks on images that were opened; on very many only if the user agrees."""
         if len(images) > _MOST_AT_ONCE:
             run_all = MessageAction("Run all", self.runs.run)
             self.message.emit(
@@ -236,6 +244,8 @@ class Controller(QObject):
                     f"{plural(len(opened.missing), 'file')} of the session not found: {names}.", "warning"
                 )
             )
+        if self.settings.run_on_drop:
+            self._run_what_came([entry.id for entry in self.session.document.images])
 
     # Ground truth
 
@@ -346,6 +356,11 @@ class Controller(QObject):
 
     def _tell_failed_job(self, job: Job) -> None:
         document = self.session.document
+        if job.image in document and document.entry(job.image).state == "failed":
+            self.session.queue.cancel_image(job.image)  # all would fail alike; reading it has told why
+            return
+        if self.weights.is_broken(job.model):
+            return  # told once for all jobs
         name = document.entry(job.image).name if job.image in document else "the image"
         title = self.session.title_of(job.model)
         actions = [MessageAction("Try again", lambda: self.runs.retry(job.id))]

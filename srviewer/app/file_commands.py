@@ -74,7 +74,7 @@ class FileCommands(QObject):
             return True
         if others:
             self._tell(f"Only files of this machine can be opened, not {others[0]}.")
-        elif data.hasText() and (named := Path(data.text().strip().strip("'\""))).is_file():
+        elif data.hasText() and (named := _file_named(data.text())) is not None:
             self._controller.open([named])
             return True
         else:
@@ -221,3 +221,12 @@ class FileCommands(QObject):
 
     def _tell(self, text: str) -> None:
         self._controller.message.emit(Message(text, "note"))
+
+
+def _file_named(text: str) -> Path | None:
+    """Return the file whose path a copied text is, if it is one."""
+    path = Path(text.strip().strip("'\""))
+    try:
+        return path if path.is_file() else None
+    except OSError:  # longer than any path
+        return None

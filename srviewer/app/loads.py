@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,18 +71,21 @@ class Loads(QObject):
     # Files
 
     def take(self, paths: Iterable[Path]) -> None:
-        """Open what is behind paths: images, folders, checkpoints; or one session file, in place of all."""
+        """Open what is behind paths: images, folders, checkpoints.
+
+        A session file is put in place of all that is open, and the other paths are opened into it.
+        """
         given = list(paths)
         if not given:
             return
         sessions = [path for path in given if path.suffix.lower() == SESSION_SUFFIX]
         if sessions:
-            self.open_session(sessions[0])
+            self.open_session(sessions[0], [path for path in given if path not in sessions])
             return
         self._background.submit(lambda: take_in(given), self._bring_in, urgency=Urgency.WISH)
 
-    def open_session(self, path: Path) -> None:
-        """Put what a session file remembers in place of what is open."""
+    def open_session(self, path: Path, others: Sequence[Path] = ()) -> None:
+        """Put what a session file remembers in place of what is open, then open `others`."""
 
         def work() -> tuple[OpenedSession, list[Size | None]]:
             from srviewer.session.sessionfile import open_session
@@ -93,6 +96,7 @@ class Loads(QObject):
         def restore(found: tuple[OpenedSession, list[Size | None]]) -> None:
             self._session.restore(found[0], found[1])
             self.session_opened.emit(found[0])
+            self.take(others)
 
         self._background.submit(
             work, restore, urgency=Urgency.WISH, failed=lambda error: self._tell_failed(error)

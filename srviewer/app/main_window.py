@@ -34,6 +34,7 @@ from srviewer.app.controller import Controller
 from srviewer.app.desktop import reveal
 from srviewer.app.diagnostics import processor_name
 from srviewer.app.docks.attribution import AttributionDock
+from srviewer.app.docks.dock import Dock
 from srviewer.app.docks.features import FeaturesDock
 from srviewer.app.docks.histogram import HistogramDock
 from srviewer.app.docks.images import ImagesDock
@@ -84,7 +85,7 @@ class MainWindow(QMainWindow):
         self._ended = False
         self._was_painted = False
         self._plotting = False
-        self._hidden: tuple[QDockWidget, ...] = ()
+        self._hidden: tuple[Dock, ...] = ()
         session, bridge = controller.session, controller.bridge
         self.setWindowTitle("SR Viewer")
         self.setWindowIcon(application_icon())
@@ -120,6 +121,7 @@ class MainWindow(QMainWindow):
         self.status = StatusBar(processor_name(), self)
         self.setStatusBar(self.status)
         self.commands = Commands(self, controller)
+        self._in_front: Dock = self.metrics
         self.table = Actions(self, self.canvas, self.commands.handlers())
         self.menus = self.table.fill(self.menuBar())
         self.tools = ToolBar(self.table, self.menus["View/Zoom"], self)
@@ -148,12 +150,12 @@ class MainWindow(QMainWindow):
         self.refresh_actions()
 
     @property
-    def docks(self) -> tuple[QDockWidget, ...]:
+    def docks(self) -> tuple[Dock, ...]:
         """All docks."""
         return (self.images, self.models, *self.tabs.values(), self.queue)
 
     @property
-    def tabs(self) -> dict[str, QDockWidget]:
+    def tabs(self) -> dict[str, Dock]:
         """The docks that share a place, by name."""
         return {
             "metrics": self.metrics,
@@ -234,11 +236,13 @@ class MainWindow(QMainWindow):
         shown = tuple(dock for dock in self.docks if not dock.isHidden())
         if shown:
             self._hidden = shown
+            self._in_front = next((dock for dock in self.tabs.values() if dock.is_seen), self.metrics)
             for dock in shown:
                 dock.hide()
         else:
             for dock in self._hidden or self.docks:
                 dock.show()
+            self._in_front.raise_()
             self._hidden = ()
         self.table["hide_docks"].setChecked(bool(self._hidden))
         self.canvas.setFocus()

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QObject, QTimer
 
 from srviewer.app.arguments import GuiArguments
 from srviewer.app.message_bar import Message
-from srviewer.session.entries import ImageId
-from srviewer.session.geometry import PixelRect
 from srviewer.session.intake import Intake
-from srviewer.session.selection import Selection
 
 if TYPE_CHECKING:
     from srviewer.app.main_window import MainWindow
@@ -23,7 +19,7 @@ _CALM_LOOKS = 4  # in a row: what one step sets off has begun by the next look
 
 
 class Screenshot(QObject):
-    """Opens what was asked for, waits until nothing is left to do, saves the picture and closes the window.
+    """Waits until what was asked for is open and nothing is left to do, saves the picture, closes the window.
 
     Attributes
     ----------
@@ -45,18 +41,21 @@ class Screenshot(QObject):
         self._late = QTimer(self, singleShot=True, interval=max(int(arguments.timeout * 1000), 1))
         self._late.timeout.connect(self._give_up)
         self._controller.message.connect(self._note)
-        self._controller.loads.taken.connect(self._after_intake)
+        loads = self._controller.loads
+        loads.taken.connect(self._after_intake)
+        loads.session_opened.connect(self._note_opened)
+        loads.failed.connect(self._note_opened)
 
     def begin(self) -> None:
-        """Open the images."""
-        arguments = self._arguments
-        if arguments.mode is not None:
-            self._window.table[f"mode_{arguments.mode}"].trigger()
-        if arguments.histogram:
-            self._window.histogram.raise_()
+        """Begin to wait."""
         self._late.start()
         self._look.start()
-        self._controller.open(arguments.paths)
+
+    def end(self) -> int:
+        """Note that the window is gone, and return the status."""
+        if not self._ended:
+            self.fail("interrupted before the picture was taken")
+        return self.status
 
     def fail(self, text: str) -> None:
         """Note that something went wrong; the picture is taken all the same."""
@@ -69,19 +68,13 @@ class Screenshot(QObject):
         if message.level == "error":
             self.fail(message.text)
 
-    def _after_intake(self, intake: Intake, images: Sequence[ImageId]) -> None:
+    def _after_intake(self, intake: Intake) -> None:
         for ignored in intake.ignored:
             self.fail(str(ignored))
-        session, arguments = self._controller.session, self._arguments
-        if arguments.evaluate:
-            for image in images:
-                self._controller.evaluate(image)
-        current = session.document.current
-        if arguments.select is not None and current is not None and current.input_size is not None:
-            try:
-                session.select_region(Selection(current.input_size, PixelRect(*arguments.select)))
-            except ValueError as error:
-                self.fail(f"--select: {error}")
+        self._note_opened()
+
+    def _note_opened(self) -> None:
+        """Begin to look whether all is done: something is open, or cannot be."""
         self._opened = True
 
     def _look_whether_done(self) -> None:

@@ -47,6 +47,7 @@ QToolButton {
     padding: 3px 6px;
 }
 QToolBar > QToolButton { background: $raised; padding: 4px 8px; }
+QToolBar > QToolButton#qt_toolbar_ext_button { background: transparent; padding: 0px; border: none; }
 QToolButton:hover, QToolBar > QToolButton:hover { background: $hover; border-color: $outline; }
 QToolButton:pressed { background: $outline; }
 QToolButton:checked, QToolBar > QToolButton:checked {

@@ -75,6 +75,11 @@ class ToolBar(QToolBar):
         for name, icon in _ICONS.items():
             colour = palette.on_accent if name == "run" else palette.text
             self._actions[name].setIcon(action_icon(icon, palette, colour))
+        more = self.findChild(QToolButton, "qt_toolbar_ext_button")
+        if isinstance(more, QToolButton):  # where the window is too narrow for all: Qt's own drawing is black
+            more.setIcon(action_icon("chevron-down", palette))
+            more.setToolTip("More tools")
+            more.setAccessibleName("More tools")
         run = self.widgetForAction(self._actions["run"])
         if run is not None:  # the one thing to do next stands out
             fill, ink, off = palette.good_fill.name(), palette.on_accent.name(), palette.faint.name()

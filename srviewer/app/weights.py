@@ -54,6 +54,7 @@ class WeightsKeeper(QObject):
         self._background = background
         self._getting: dict[str, threading.Event] = {}
         self._inspected: set[str] = set()
+        self._broken: set[str] = set()
         self._received.connect(self._tell_progress)
         thread.worker.model_known.connect(self._take_spec)
         thread.worker.model_broken.connect(self._take_fault)
@@ -85,14 +86,22 @@ class WeightsKeeper(QObject):
             self._inspected.add(reference)
             self._thread.inspect(reference)
 
+    def is_broken(self, reference: str) -> bool:
+        """Return whether a checkpoint turned out to be none when it was last read, which was told then."""
+        return reference in self._broken
+
     def forget_checkpoint(self, reference: str) -> None:
-        """Have no row for a checkpoint any more; its file stays."""
+        """Have no row for a checkpoint any more, and none of its jobs wait; its file stays."""
         self._inspected.discard(reference)
+        for job in self._session.queue.jobs:
+            if job.model == reference and job.state == "waiting":
+                self._session.queue.remove(job.id)
         self._session.document.set_ticked(reference, ticked=False)
         self.checkpoint_gone.emit(Path(reference))
 
     def _take_spec(self, reference: str, spec: ModelSpec) -> None:
         if is_checkpoint(reference):
+            self._broken.discard(reference)
             self._session.describe_model(checkpoint_row(Path(reference)).described(spec))
             self.checkpoint_known.emit(Path(reference), ModelFacts.of(spec))
 
@@ -100,6 +109,7 @@ class WeightsKeeper(QObject):
         if not is_checkpoint(reference):
             return
         self._inspected.discard(reference)
+        self._broken.add(reference)
         self.failed.emit(reason)
         self.forget_checkpoint(reference)
 

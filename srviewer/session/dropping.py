@@ -24,7 +24,7 @@ class Ignored:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path} {self.reason}"
+        return f"{self.path}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -353,6 +353,19 @@ def test_dragging_moves_past_waiting_jobs_only(jobs: QueueDock, session: Session
     assert [row.id for row in jobs.rows.rows] == [first, second, third, fourth]
 
 
+def test_the_job_that_begins_comes_into_view(jobs: QueueDock, session: Session) -> None:
+    ids = add_jobs(session, *(f"bicubic_x{2 + number % 3}@{number}" for number in range(30)))
+    shown = jobs.view.viewport().rect()
+    for job in ids[:20]:
+        session.queue.started(job)
+        assert shown.contains(jobs.view.visualRect(jobs.rows.index_of(job)))
+        session.queue.done(job)
+    jobs.view.setFocus()  # whoever reads the list is not moved away
+    jobs.view.scrollToTop()
+    session.queue.started(ids[20])
+    assert jobs.view.verticalScrollBar().value() == 0
+
+
 def test_jobs_of_closed_images_keep_their_names(jobs: QueueDock, session: Session) -> None:
     (job,) = add_jobs(session, "bsrn_x4")
     session.document.close(session.document.images[0].id)

@@ -25,6 +25,7 @@ from pytestqt.qtbot import QtBot
 from app.conftest import FAST, ImageMaker, WindowMaker
 from srviewer import paths
 from srviewer.app.canvas import Canvas
+from srviewer.app.docks.dock import Dock
 from srviewer.app.main_window import MainWindow
 from srviewer.engine.request import UpscaleOptions
 from srviewer.imaging.files import read_image
@@ -403,6 +404,24 @@ def test_hiding_docks_gives_the_room_to_the_canvas(
     qtbot.waitUntil(lambda: window.canvas.width() > width)
     QTest.keyClick(window.canvas, Qt.Key.Key_H)
     assert not any(dock.isHidden() for dock in window.docks)
+
+
+def test_docks_come_back_as_they_were(qtbot: QtBot, window: MainWindow) -> None:
+    window.show_dock(window.histogram)
+    qtbot.waitUntil(lambda: window.histogram.is_seen)
+    for _ in range(2):
+        window.table["hide_docks"].trigger()
+    qtbot.waitUntil(lambda: window.histogram.is_seen and not window.metrics.is_seen)
+    named = [
+        dock
+        for dock in window.findChildren(Dock)
+        if dock in window.tabs.values() and dock.title_row.name.isVisible()
+    ]
+    assert named == []  # their tabs say it
+    for dock in window.tabs.values():
+        if dock is not window.metrics:
+            dock.close()
+    qtbot.waitUntil(lambda: not window.metrics.title_row.name.isHidden())
 
 
 def test_the_layout_is_remembered_and_reset(qtbot: QtBot, make_window: WindowMaker, tmp_path: Path) -> None:

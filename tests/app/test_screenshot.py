@@ -11,6 +11,7 @@ import pytest
 
 from app.conftest import ImageMaker
 from srviewer.imaging.files import read_image
+from srviewer.session.sessionfile import SavedImage, SessionRecord, save_session
 
 ASK = "import sys\nfrom pathlib import Path\nfrom srviewer.app import GuiArguments, run\n"
 
@@ -118,12 +119,9 @@ def test_the_window_stands_before_torch(tmp_path: Path) -> None:
 
 
 def test_a_session_is_photographed(make_image: ImageMaker, tmp_path: Path) -> None:
-    make_image("photo.png", 24, 20)
+    image = make_image("photo.png", 24, 20)
     session = tmp_path / "work.srsession"
-    session.write_text(
-        '{"kind": "srviewer session", "version": 1, "images": [{"path": "photo.png"}], "current": 0,'
-        ' "ticked": ["bicubic_x2"]}'
-    )
+    save_session(SessionRecord(images=(SavedImage(image),), current=0, ticked=("bicubic_x2",)), session)
     status, errors, path = shot(
         tmp_path, f"paths=(Path({str(session)!r}),), select=(2, 2, 12, 12), timeout=60.0"
     )

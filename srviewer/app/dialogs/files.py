@@ -28,10 +28,16 @@ class FileDialogs:
 
     @classmethod
     def images(cls, folder: Path | None, parent: QWidget | None = None) -> tuple[Path, ...]:
-        """Ask for image files to open."""
-        return cls._several(
-            parent, "Open images", folder, f"Images ({_patterns(IMAGE_SUFFIXES)});;All files (*)"
+        """Ask for files to open: images, checkpoints or a session."""
+        sessions = frozenset({SESSION_SUFFIX})
+        kinds = (
+            ("All that can be opened", IMAGE_SUFFIXES | CHECKPOINT_SUFFIXES | sessions),
+            ("Images", IMAGE_SUFFIXES),
+            ("Checkpoints", CHECKPOINT_SUFFIXES),
+            ("Sessions", sessions),
         )
+        offered = ";;".join(f"{name} ({_patterns(suffixes)})" for name, suffixes in kinds)
+        return cls._several(parent, "Open", folder, f"{offered};;All files (*)")
 
     @classmethod
     def folder(cls, folder: Path | None, parent: QWidget | None = None) -> Path | None:

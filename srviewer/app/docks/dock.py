@@ -156,7 +156,10 @@ class Dock(QDockWidget):
 
     def _see(self, seen: bool) -> None:
         self.is_seen = seen
-        self.title_row.settle()
+        window = self.parent()
+        if window is not None:  # one that comes or goes may give others a tab, or leave one without
+            for dock in window.findChildren(Dock):
+                dock.title_row.settle()
 
     def theme_changed(self) -> None:
         """Draw anew what holds colours of its own."""

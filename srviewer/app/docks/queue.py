@@ -68,6 +68,7 @@ class QueueDock(Dock):
         self.setWidget(self.view)
         self._samples: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
         self._sparkline: MemorySparkline | None = None
+        self._shown_active: JobId | None = None
         self._memory = QLabel()
         self._memory.setProperty("role", "muted")
         self._memory.setFont(numbers_font(self.font()))
@@ -190,7 +191,17 @@ class QueueDock(Dock):
             if index.isValid():
                 flag = QItemSelectionModel.SelectionFlag.ClearAndSelect
                 self.view.selectionModel().setCurrentIndex(index, flag)
+        self._follow_active()
         self._settle()
+
+    def _follow_active(self) -> None:
+        """Bring the row of a job that begins into view, unless the user is about the list."""
+        active = self._queue.active
+        begun = None if active is None else active.id
+        if begun != self._shown_active:
+            self._shown_active = begun
+            if begun is not None and not self.view.hasFocus() and not self.view.underMouse():
+                self.view.scrollTo(self.rows.index_of(begun))
 
     def _settle(self) -> None:
         """Enable what can be done, and count."""
