@@ -158,3 +158,11 @@ def test_taking_in_reads_headers_and_finds_pairs(tmp_path: Path) -> None:
     assert intake.checkpoints == (tmp_path / "net.pth",)
     assert [one.path for one in intake.ignored] == [broken]
     assert take_in([tmp_path], stopped=lambda: True).images == ()
+
+
+def test_a_link_in_a_circle_costs_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
+    (tmp_path / "photo.png").write_bytes(b"")
+    found = expand([tmp_path])
+    assert [image.name for image in found.images] == ["photo.png"]
+    assert found.ignored == ()

@@ -164,7 +164,7 @@ class _Search:
                     continue
                 self._folders.add(identity)
                 with os.scandir(here) as entries:
-                    listed = [(Path(entry.path), entry.is_dir(), entry.is_file()) for entry in entries]
+                    listed = [(Path(entry.path), *_kind(entry)) for entry in entries]
             except OSError as error:
                 self.ignored.append(Ignored(here, f"cannot be read: {_reason(error)}"))
                 continue
@@ -179,6 +179,14 @@ class _Search:
         if identity not in self._files:
             self._files.add(identity)
             found[path] = None
+
+
+def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:
+    """Return whether an entry is a folder and whether it is a file; a link in a circle is neither."""
+    try:
+        return entry.is_dir(), entry.is_file()
+    except OSError:
+        return False, False
 
 
 def _reason(error: OSError | ValueError) -> str:
