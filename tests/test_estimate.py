@@ -15,7 +15,6 @@ from srviewer.session.estimate import (
     Measurement,
     duration_text,
     estimate_text,
-    memory_text,
     workload_of,
 )
 from srviewer.session.geometry import Size
@@ -31,7 +30,7 @@ def test_nothing_is_claimed_before_anything_ran() -> None:
     estimate = History().estimate(BSRN, LR, 8, OPTIONS)
     assert estimate == Estimate(Size(400, 200), 400 * 200 * 3)
     assert History().estimate(BSRN, LR, 16, OPTIONS).result_bytes == 400 * 200 * 6
-    assert estimate_text(estimate) == "400 × 200 · at least 0 MB for the result"
+    assert estimate_text(estimate) == "400 × 200 · at least 234 KB for the result"
 
 
 def test_time_of_the_same_network_is_in_proportion_to_the_output() -> None:
@@ -104,13 +103,6 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
 
 
-@pytest.mark.parametrize(
-    ("count", "text"), [(96_000_000, "96 MB"), (999_600_000, "1.00 GB"), (1_210_000_000, "1.21 GB")]
-)
-def test_amounts_of_memory(count: int, text: str) -> None:
-    assert memory_text(count) == text
-
-
 def test_an_estimate_is_one_line() -> None:
     estimate = Estimate(Size(16000, 24000), 1, 41.0, "measured", 1_300_000_000)
-    assert estimate_text(estimate) == "16000 × 24000 · about 0:41 · needs about 1.30 GB"
+    assert estimate_text(estimate) == "16000 × 24000 · about 0:41 · needs about 1.21 GB"

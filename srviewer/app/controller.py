@@ -25,7 +25,6 @@ from srviewer.app.runs import Runs
 from srviewer.app.settings import Settings
 from srviewer.app.spectra import Spectra
 from srviewer.app.weights import WeightsKeeper
-from srviewer.app.wording import bytes_text, plural
 from srviewer.app.worker import WorkerThread
 from srviewer.engine.request import PrecisionChoice, UpscaleOptions
 from srviewer.session.catalogue import default_ticked, offered
@@ -37,6 +36,7 @@ from srviewer.session.intake import Intake
 from srviewer.session.queue import Job, JobKind
 from srviewer.session.session import Session
 from srviewer.session.sessionfile import OpenedSession
+from srviewer.session.wording import bytes_text, plural
 from srviewer.zoo.errors import ManifestError
 
 _log = logging.getLogger(__name__)

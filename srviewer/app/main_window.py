@@ -50,9 +50,9 @@ from srviewer.app.status_bar import StatusBar
 from srviewer.app.theme import application_icon, current_palette
 from srviewer.app.tool_bar import ToolBar
 from srviewer.app.window_links import WindowLinks
-from srviewer.app.wording import plural
 from srviewer.session.entries import ImageId
 from srviewer.session.events import JobId
+from srviewer.session.wording import plural
 
 _LAYOUT_VERSION = 2
 _SAMPLE_MILLISECONDS = 500

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from srviewer.app.theme import Palette, action_icon, current_palette
-from srviewer.app.wording import plural
+from srviewer.session.wording import plural
 
 Level = Literal["error", "warning", "note"]
 """How grave a message is; notes go by themselves."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from srviewer.app.wording import bytes_text, decibels_text, difference_text, duration_text
-from srviewer.app.wording import similarity_text as ssim_text
 from srviewer.session.scores import ScoreRow
+from srviewer.session.wording import bytes_text, decibels_text, difference_text, duration_text
+from srviewer.session.wording import similarity_text as ssim_text
 
 if TYPE_CHECKING:
     from srviewer.report.tables import Rank, Table

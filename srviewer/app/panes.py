@@ -10,7 +10,6 @@ from srviewer.app.feature_maps import FeatureMaps
 from srviewer.app.growing_picture import GrowingPicture
 from srviewer.app.picture import ArrayPicture, Picture
 from srviewer.app.scene import PaneContent
-from srviewer.app.wording import bytes_text, decibels_text, duration_text, similarity_text
 from srviewer.imaging.image import Image
 from srviewer.session.comparison import Mode, Pane, PaneKind
 from srviewer.session.entries import ImageEntry, ImageId, ResultEntry
@@ -21,6 +20,7 @@ from srviewer.session.queue import Job
 from srviewer.session.results import PartialResult
 from srviewer.session.scores import Consistency, NotMeasured, Score
 from srviewer.session.session import Session
+from srviewer.session.wording import bytes_text, decibels_text, duration_text, similarity_text
 
 _PROGRESS_MILLISECONDS = 100  # between two looks at the shares of running jobs
 _THREE_LINES = 3

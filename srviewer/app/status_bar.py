@@ -10,9 +10,9 @@ from PySide6.QtGui import QActionGroup, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QLabel, QMenu, QSizePolicy, QStatusBar, QToolButton, QWidget
 
 from srviewer.app.theme import current_palette, numbers_font
-from srviewer.app.wording import bytes_text
 from srviewer.app.worker import DeviceFacts
 from srviewer.engine.request import PrecisionChoice
+from srviewer.session.wording import bytes_text
 
 _SAMPLES = 120  # two a second show a minute
 _LEAST_SPAN = 64 << 20  # bytes from bottom to top at least: noise of some megabytes is a flat line

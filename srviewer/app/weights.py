@@ -12,10 +12,10 @@ from PySide6.QtCore import QObject, Signal
 
 from srviewer.app.background import Background, Urgency
 from srviewer.app.model_facts import ModelFacts, is_checkpoint
-from srviewer.app.wording import bytes_text
 from srviewer.app.worker import WorkerThread
 from srviewer.session.catalogue import checkpoint_row, offered
 from srviewer.session.session import Session
+from srviewer.session.wording import bytes_text
 from srviewer.zoo.download import DownloadProgress
 from srviewer.zoo.errors import CheckpointError, ManifestError, ZooError
 from srviewer.zoo.spec import ModelSpec

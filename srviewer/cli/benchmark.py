@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from srviewer.cli import console, figure_file, options
+from srviewer.session.wording import clock_text
 
 
 def benchmark(
@@ -105,7 +106,7 @@ def benchmark(
                 completed=progress.done,
                 total=progress.total,
                 tiles=f"{progress.done}/{progress.total}",
-                left="" if eta is None else f"{console.seconds_text(eta)} left",
+                left="" if eta is None else f"{clock_text(eta)} left",
             )
 
         try:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from srviewer.cli import console, options
+from srviewer.session.wording import count_text
 
 
 def complexity(
@@ -44,7 +45,7 @@ def complexity(
         console.print_json(dataclasses.asdict(counts))
         return
     typer.echo(f"parameters   {counts.params:,}")
-    typer.echo(f"Multi-Adds   {counts.multi_adds:,} ({console.count_text(counts.multi_adds)})")
-    typer.echo(f"activations  {counts.activations:,} ({console.count_text(counts.activations)})")
+    typer.echo(f"Multi-Adds   {counts.multi_adds:,} ({count_text(counts.multi_adds)})")
+    typer.echo(f"activations  {counts.activations:,} ({count_text(counts.activations)})")
     typer.echo(f"convolutions {counts.convs}")
     typer.echo(f"for a result of {counts.size[0]}x{counts.size[1]}")

@@ -23,41 +23,6 @@ def print_json(record: object) -> None:
     sys.stdout.flush()
 
 
-def bytes_text(count: float | None) -> str:
-    """Return a number of bytes for people, in powers of 1024: ``"1.2 GB"``."""
-    if count is None:
-        return "-"
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TB"
-
-
-def count_text(count: float | None) -> str:
-    """Return a count as papers print it: ``"341 K"``, ``"19.6 G"``."""
-    if count is None:
-        return "-"
-    for unit in ("", "K", "M", "G"):
-        if count < 1000:
-            return (
-                f"{count:.0f} {unit}".rstrip() if unit in ("", "K") or count >= 100 else f"{count:.1f} {unit}"
-            )
-        count /= 1000
-    return f"{count:.1f} T"
-
-
-def seconds_text(seconds: float) -> str:
-    """Return a duration for people: ``"0.8 s"``, ``"12 s"``, ``"3:05"``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 def tile_bars(*, quiet: bool) -> Bars:
     """Return progress bars on standard error, with ETA and live memory; none off a terminal or if `quiet`.
 

@@ -13,6 +13,7 @@ import typer
 
 from srviewer import __version__, paths
 from srviewer.cli import console, options
+from srviewer.session.wording import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +88,7 @@ def _print(found: Mapping[str, object]) -> None:
         elif name == "devices" and isinstance(value, list):
             typer.echo("devices:")
             for device in value:
-                free = console.bytes_text(device["free_memory_bytes"])
+                free = bytes_text(device["free_memory_bytes"])
                 typer.echo(f"  {device['id']}: {device['name']}, {free} free")
         elif isinstance(value, list):
             typer.echo(f"{name}: {'none' if not value else ''}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from srviewer.cli import console, options
+from srviewer.session.wording import count_text
 
 _HOW = {
     "built in": "built in",
@@ -50,8 +51,8 @@ def models(
             [
                 model,
                 f"{spec.name} ×{spec.scale}",
-                console.count_text(spec.parameters),
-                console.count_text(spec.multi_adds_720p),
+                count_text(spec.parameters),
+                count_text(spec.multi_adds_720p),
                 _HOW[availability(model)],
             ]
         )
@@ -68,9 +69,7 @@ def models(
                 "weights": [{"source": entry.source, "installed": entry.installed, "licence": entry.licence}],
             }
         )
-        rows.append(
-            [model, f"{entry.family} ×{entry.scale}", console.count_text(entry.parameters), "-", "yours"]
-        )
+        rows.append([model, f"{entry.family} ×{entry.scale}", count_text(entry.parameters), "-", "yours"])
     if json_output:
         console.print_json({"models": records})
         return

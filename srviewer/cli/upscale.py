@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from srviewer.cli import console, options
+from srviewer.session.wording import bytes_text, clock_text, duration_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -294,8 +295,8 @@ class _Run:
                 completed=progress.tiles_done,
                 total=progress.tiles,
                 tiles=f"{progress.tiles_done}/{progress.tiles}",
-                left="" if eta is None else f"{console.seconds_text(eta)} left",
-                memory=console.bytes_text(progress.memory_bytes),
+                left="" if eta is None else f"{clock_text(eta)} left",
+                memory=bytes_text(progress.memory_bytes),
             )
 
         try:
@@ -337,6 +338,6 @@ class _Run:
         if result.fp32_tiles:
             remarks += f"; {result.fp32_tiles} tiles again in fp32"
         size = f"{result.image.width}x{result.image.height}"
-        peak = console.bytes_text(result.peak_memory_bytes)
-        took = console.seconds_text(result.seconds)
+        peak = bytes_text(result.peak_memory_bytes)
+        took = duration_text(result.seconds)
         typer.echo(f"{target}  {size}  {took}, {tiles}, {result.precision}, peak {peak}{remarks}")

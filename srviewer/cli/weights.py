@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srviewer.cli import console, options
+from srviewer.session.wording import bytes_text
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -53,7 +54,7 @@ def list_weights(json_output: options.Json = False) -> None:
         [
             f"{entry.id}@{entry.source}",
             "installed" if entry.installed else f"srviewer weights get {entry.id}",
-            console.bytes_text(entry.size),
+            bytes_text(entry.size),
             *(
                 next(
                     (

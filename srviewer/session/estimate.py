@@ -9,6 +9,7 @@ from typing import Literal
 
 from srviewer.engine.request import UpscaleOptions, UpscaleResult
 from srviewer.session.geometry import Size
+from srviewer.session.wording import bytes_text
 from srviewer.zoo.spec import SPECS
 
 _OUTPUT_PIXELS_720P = 1280 * 720  # what ModelSpec.multi_adds_720p counts for
@@ -195,20 +196,13 @@ def duration_text(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def memory_text(count: int) -> str:
-    """Return an amount of memory as users read it, in powers of ten: ``"96 MB"``, ``"1.21 GB"``."""
-    if count < 999_500_000:
-        return f"{count / 1e6:.0f} MB"
-    return f"{count / 1e9:.2f} GB"
-
-
 def estimate_text(estimate: Estimate) -> str:
     """Return an estimate as one line: ``"16000 × 24000 · about 0:41 · needs about 1.30 GB"``."""
     parts = [str(estimate.output)]
     if estimate.seconds is not None:
         parts.append(f"about {duration_text(estimate.seconds)}")
     if estimate.memory_bytes is not None:
-        parts.append(f"needs about {memory_text(estimate.memory_bytes)}")
+        parts.append(f"needs about {bytes_text(estimate.memory_bytes)}")
     else:
-        parts.append(f"at least {memory_text(estimate.result_bytes)} for the result")
+        parts.append(f"at least {bytes_text(estimate.result_bytes)} for the result")
     return " · ".join(parts)

@@ -20,8 +20,8 @@ from srviewer.app.dialogs.output import (
     losses,
     planned_paths,
 )
-from srviewer.app.wording import plural
 from srviewer.session.naming import FIELDS, NamingError
+from srviewer.session.wording import plural
 
 
 @dataclass(frozen=True, slots=True)

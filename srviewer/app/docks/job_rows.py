@@ -18,11 +18,11 @@ from PySide6.QtCore import (
 
 from srviewer.app.docks.row_painting import Index
 from srviewer.app.model_facts import model_title
-from srviewer.app.wording import bytes_text, clock_text, duration_text, throughput_text
 from srviewer.session.document import Document
 from srviewer.session.entries import ImageId, ResultFacts
 from srviewer.session.events import JobChanged, JobId
 from srviewer.session.queue import Job, JobKind, JobState, Queue
+from srviewer.session.wording import bytes_text, clock_text, duration_text, throughput_text
 
 ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 """Gives an index's `JobRow`."""

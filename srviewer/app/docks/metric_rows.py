@@ -23,14 +23,14 @@ from srviewer.app.docks.row_painting import (
 )
 from srviewer.app.model_facts import model_title
 from srviewer.app.theme import current_palette, numbers_font, small_font
-from srviewer.app.wording import (
+from srviewer.session.scores import ScoreColumn, ScoreRow, sorted_rows
+from srviewer.session.wording import (
     bytes_text,
     decibels_text,
     difference_text,
     duration_text,
     similarity_text,
 )
-from srviewer.session.scores import ScoreColumn, ScoreRow, sorted_rows
 
 ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 """Gives an index's `MetricCell`."""

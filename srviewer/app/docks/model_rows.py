@@ -20,8 +20,8 @@ from srviewer.app.model_facts import (
     is_checkpoint,
     model_title,
 )
-from srviewer.app.wording import bytes_text, count_text, decibels_text, similarity_text
 from srviewer.session.document import Document
+from srviewer.session.wording import bytes_text, count_text, decibels_text, similarity_text
 from srviewer.zoo.errors import ManifestError
 from srviewer.zoo.manifest import Availability, Weights, availability, catalogue, weights_of
 from srviewer.zoo.spec import FAMILY_NAMES, SPECS

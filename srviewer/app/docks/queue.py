@@ -16,10 +16,10 @@ from srviewer.app.docks.job_painting import JobDelegate, JobList
 from srviewer.app.docks.job_rows import JobAct, JobEstimate, JobRow, JobRows
 from srviewer.app.docks.row_painting import Index
 from srviewer.app.theme import numbers_font
-from srviewer.app.wording import bytes_text
 from srviewer.session.document import Document
 from srviewer.session.events import JobChanged, JobId
 from srviewer.session.queue import Queue
+from srviewer.session.wording import bytes_text
 
 if TYPE_CHECKING:
     from srviewer.app.docks.plots import MemorySparkline

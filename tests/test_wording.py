@@ -5,7 +5,7 @@ import math
 import pytest
 
 from srviewer.app.model_facts import CITATIONS, facts_of, is_checkpoint, model_title
-from srviewer.app.wording import (
+from srviewer.session.wording import (
     bytes_text,
     clock_text,
     count_text,

@@ -1,4 +1,4 @@
-"""How numbers read throughout the window."""
+"""How numbers read, in the window and on the command line."""
 
 from __future__ import annotations
 
