@@ -463,7 +463,7 @@ def never() -> Footprint:
 
 def test_with_plenty_of_memory_nothing_is_measured() -> None:
     assert auto_side(place(270, 270, local=True, budget=10**11), never) is None
-    assert auto_side(place(1280, 720, local=True, budget=10**11), never) == 224
+    assert auto_side(place(1280, 720, local=True, budget=10**11), never) == 192
     assert auto_side(place(1000, 1000, local=False, budget=10**11), never) is None
     assert auto_side(place(6000, 4000, local=False, budget=10**11), never) == 512
 

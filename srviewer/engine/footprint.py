@@ -128,7 +128,7 @@ def auto_side(place: Surroundings, footprint: Callable[[], Footprint]) -> int | 
 # Sides of cores, in input pixels. On a CPU tiles of this size keep the features in its caches (the times are
 # in benchmarks/speed.md). On a GPU they only keep the display alive and cancelling quick. Where tiles change
 # the result they are larger, and begin later: correctness before speed.
-_LOCAL_SIDE = {"cpu": 224, "cuda": 1024, "mps": 512}
+_LOCAL_SIDE = {"cpu": 192, "cuda": 1024, "mps": 512}
 _WHOLE_IMAGE_SIDE = {"cpu": 512, "cuda": 1024, "mps": 512}
 _UNTILED_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 22, "mps": 1 << 20}
 
@@ -139,8 +139,8 @@ def _wanted_side(place: Surroundings) -> int | None:
     if not place.local:
         return None if place.width * place.height <= _UNTILED_PIXELS[kind] else _WHOLE_IMAGE_SIDE[kind]
     side = _LOCAL_SIDE[kind]
-    # A little more than one tile is quicker at once: cutting it would double the overlap.
-    return None if place.width * place.height <= 1.5 * side * side else side
+    # What two tiles would hold is quicker at once: cutting it would nearly double the overlap.
+    return None if place.width * place.height <= 2 * side * side else side
 
 
 def _generous(place: Surroundings, side: int | None) -> int:

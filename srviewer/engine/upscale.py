@@ -43,7 +43,7 @@ _PAUSE_POLL = 0.02
 # Bytes: giving less back to the system costs more time, in getting it again, than it does good.
 _WORTH_RELEASING = 256 << 20
 # Output pixels that are rounded at a time.
-_STRIP_PIXELS = 1 << 18
+_STRIP_PIXELS = 1 << 16
 # Rows of the result's alpha that are made at a time, so that no whole plane exists in floating point.
 _ALPHA_ROWS = 256
 # Bicubic interpolation reads two pixels on either side.
