@@ -348,16 +348,9 @@ class Exports(QObject):
         return True
 
     def _held(self, image: ImageId, pane: Pane) -> Image | None:
-        document = self._session.document
-        match pane.kind:
-            case PaneKind.INPUT:
-                return document.pixels(image, "input")
-            case PaneKind.TRUTH:
-                return document.pixels(image, "truth")
-            case PaneKind.RESULT:
-                return document.pixels(image, "result", pane.model)
-            case PaneKind.MAP:
-                return self._maps.image(image, pane.model)
+        if pane.kind is PaneKind.MAP:
+            return self._maps.image(image, pane.model)
+        return self._session.picture_in(image, pane)
 
 
 def _pane_key(pane: Pane) -> str:

@@ -12,8 +12,7 @@ from srviewer.app.background import Background, Task, Urgency
 from srviewer.app.bridge import Bridge
 from srviewer.app.docks.histogram import Channel, HistogramCurve
 from srviewer.imaging.image import Image, Pixels
-from srviewer.session.comparison import INPUT_PANE, Pane, PaneKind
-from srviewer.session.entries import ImageId
+from srviewer.session.comparison import INPUT_PANE, PaneKind
 from srviewer.session.scores import Consistency, NotMeasured, Score, ScoreOrder
 from srviewer.session.session import Session
 
@@ -148,9 +147,11 @@ class Measuring(QObject):
             return
         selection = self._session.selection
         pictures: list[tuple[str, Pixels, bool]] = []
-        shown = [pane for pane in self._session.panes if self._held(current.id, pane) is not None]
+        shown = [
+            pane for pane in self._session.panes if self._session.picture_in(current.id, pane) is not None
+        ]
         for pane in shown or [INPUT_PANE]:  # before anything has run there is the input to look at
-            held = self._held(current.id, pane)
+            held = self._session.picture_in(current.id, pane)
             if held is not None:
                 size = held.pixels.shape
                 part = held.pixels
@@ -160,7 +161,7 @@ class Measuring(QObject):
                     if across == int(across):
                         cut = box.times(int(across))
                         part = part[cut.y : cut.bottom, cut.x : cut.right]
-                pictures.append((self._title(pane), part, pane.kind is PaneKind.TRUTH))
+                pictures.append((self._session.pane_title(pane), part, pane.kind is PaneKind.TRUTH))
         scope = "Whole image" if selection is None else f"Selection of {selection.pixels} of the input"
 
         def deliver(curves: tuple[HistogramCurve, ...]) -> None:
@@ -172,29 +173,6 @@ class Measuring(QObject):
             deliver,
             urgency=Urgency.CURVES,
         )
-
-    def _held(self, image: ImageId, pane: Pane) -> Image | None:
-        document = self._session.document
-        match pane.kind:
-            case PaneKind.INPUT:
-                return document.pixels(image, "input")
-            case PaneKind.TRUTH:
-                return document.pixels(image, "truth")
-            case PaneKind.RESULT:
-                return document.pixels(image, "result", pane.model)
-            case PaneKind.MAP:
-                return None
-
-    def _title(self, pane: Pane) -> str:
-        match pane.kind:
-            case PaneKind.INPUT:
-                return "Input"
-            case PaneKind.TRUTH:
-                return "Ground truth"
-            case PaneKind.RESULT:
-                return self._session.title_of(pane.model)
-            case PaneKind.MAP:
-                return pane.model
 
     # Disagreement
 

@@ -184,12 +184,14 @@ class Spectra(QObject):
         if current is None:
             return []
         panes = list(dict.fromkeys((INPUT_PANE, *self._session.panes)))
-        held = {pane: image for pane in panes if (image := self._held(current.id, pane)) is not None}
+        held = {
+            pane: image for pane in panes if (image := self._session.picture_in(current.id, pane)) is not None
+        }
         selection = self._session.selection
         region = None if selection is None else selection.pixels
         if self._subject == "pictures":
             return [
-                _Wanted(_Key(current.id, pane, None, region), self._title(pane), image, None)
+                _Wanted(_Key(current.id, pane, None, region), self._session.pane_title(pane), image, None)
                 for pane, image in held.items()
             ]
         pairs, reason = self._pairs(held, has_truth=current.reference is not None)
@@ -197,7 +199,7 @@ class Spectra(QObject):
         return [
             _Wanted(
                 _Key(current.id, pane, less, region),
-                f"{self._title(pane)} − {self._title(less)}",
+                f"{self._session.pane_title(pane)} − {self._session.pane_title(less)}",
                 held[pane],
                 held[less],
             )
@@ -219,29 +221,6 @@ class Spectra(QObject):
         if not _same_size(held[a], held[b]):
             return [], "Panes A and B are of different sizes: their difference has no spectrum."
         return [(a, b)], ""
-
-    def _held(self, image: ImageId, pane: Pane) -> Image | None:
-        document = self._session.document
-        match pane.kind:
-            case PaneKind.INPUT:
-                return document.pixels(image, "input")
-            case PaneKind.TRUTH:
-                return document.pixels(image, "truth")
-            case PaneKind.RESULT:
-                return document.pixels(image, "result", pane.model)
-            case PaneKind.MAP:
-                return None
-
-    def _title(self, pane: Pane) -> str:
-        match pane.kind:
-            case PaneKind.INPUT:
-                return "Input"
-            case PaneKind.TRUTH:
-                return "Ground truth"
-            case PaneKind.RESULT:
-                return self._session.title_of(pane.model)
-            case PaneKind.MAP:
-                return pane.model
 
 
 def _same_size(a: Image, b: Image) -> bool:

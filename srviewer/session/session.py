@@ -169,6 +169,30 @@ class Session(NoEvents):
         """Return what users call a network."""
         return known_title(model, self.models)
 
+    def pane_title(self, pane: Pane) -> str:
+        """Return what users call a pane."""
+        match pane.kind:
+            case PaneKind.INPUT:
+                return "Input"
+            case PaneKind.TRUTH:
+                return "Ground truth"
+            case PaneKind.RESULT:
+                return self.title_of(pane.model)
+            case PaneKind.MAP:
+                return pane.model
+
+    def picture_in(self, image: ImageId, pane: Pane) -> Image | None:
+        """Return the picture of an image that stands in a pane; None if it is not in memory, or for a map."""
+        match pane.kind:
+            case PaneKind.INPUT:
+                return self.document.pixels(image, "input")
+            case PaneKind.TRUTH:
+                return self.document.pixels(image, "truth")
+            case PaneKind.RESULT:
+                return self.document.pixels(image, "result", pane.model)
+            case PaneKind.MAP:
+                return None
+
     def truth_scale(self) -> int:
         """Return the scale at which an image is used as ground truth: that of most ticked networks, else
         4.
