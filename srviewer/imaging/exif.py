@@ -22,7 +22,10 @@ _WIDTH_TAGS, _HEIGHT_TAGS = (
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 513, 514
 _SHORT, _LONG, _RATIONAL = 3, 4, 5
+LONG8, IFD8 = 16, 18  # BigTIFF's kinds of integers
 _KIND_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_TURNED_BYTES = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}  # what a byte order turns round
+_BIG_KIND_BYTES = _KIND_BYTES | {LONG8: 8, 17: 8, IFD8: 8}
 _PREFIX = b"Exif\0\0"
 _MOST_ENTRIES = 4096  # far more than any camera writes; a damaged count must not cost time
 
@@ -47,6 +50,39 @@ _DESCRIPTIVE = frozenset(
     | {EXIF_DIRECTORY, GPS_DIRECTORY, 18246, 18249, 40091, 40092, 40093, 40094, 40095}
 )
 _WRITTEN_ELSEWHERE = frozenset({ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, *_DIRECTORIES})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How wide the numbers of a directory are.
+
+    Attributes
+    ----------
+    total, number : struct's codes for how many fields there are, and for a count or an offset.
+    inline : the most bytes that a field's value has within the field.
+    kinds : bytes of one value by kind.
+    pointer : the kind of a pointer to another directory, as it is written.
+    """
+
+    total: Literal["H", "Q"]
+    number: Literal["I", "Q"]
+    inline: Literal[4, 8]
+    kinds: Mapping[int, int]
+    pointer: int
+
+    @property
+    def entry_bytes(self) -> int:
+        """The size of one field."""
+        return 4 + 2 * self.inline
+
+    @property
+    def total_bytes(self) -> int:
+        """The size of the number of fields that leads a directory."""
+        return struct.calcsize(f"<{self.total}")
+
+
+CLASSIC = Layout("H", "I", 4, _KIND_BYTES, _LONG)
+BIG = Layout("Q", "Q", 8, _BIG_KIND_BYTES, LONG8)
 
 
 @dataclass(frozen=True)
@@ -84,6 +120,16 @@ def byte_order(data: bytes | bytearray | mmap.mmap) -> ByteOrder:
     raise ValueError("no TIFF structure")
 
 
+def structure(data: bytes | mmap.mmap) -> tuple[ByteOrder, Layout, int]:
+    """Return byte order, layout and the first directory's offset of a TIFF or BigTIFF; else ValueError."""
+    head = bytes(data[:8])
+    if head in (b"II+\0\x08\0\0\0", b"MM\0+\0\x08\0\0"):
+        order: ByteOrder = "<" if head.startswith(b"I") else ">"
+        return order, BIG, _number(data, order, 8, 8)
+    order = byte_order(head)
+    return order, CLASSIC, _number(data, order, 4, 4)
+
+
 def first_directory(data: bytes | bytearray | mmap.mmap) -> tuple[list[Entry], int]:
     """Return the fields of the first directory, and where its pointer to the next one stands."""
     order = byte_order(data)
@@ -97,17 +143,21 @@ def _number(data: bytes | bytearray | mmap.mmap, order: ByteOrder, at: int, size
     return int.from_bytes(raw, "little" if order == "<" else "big")
 
 
-def _directory(data: bytes | bytearray | mmap.mmap, order: ByteOrder, offset: int) -> tuple[list[Entry], int]:
+def _directory(
+    data: bytes | bytearray | mmap.mmap, order: ByteOrder, offset: int, layout: Layout = CLASSIC
+) -> tuple[list[Entry], int]:
     """Walk the directory at `offset`; a field whose value lies outside the data is left out."""
-    count = _number(data, order, offset, 2)
-    end = offset + 2 + 12 * count
+    count = _number(data, order, offset, layout.total_bytes)
+    first = offset + layout.total_bytes
+    end = first + layout.entry_bytes * count
     if offset < 8 or count > _MOST_ENTRIES or end > len(data):
         raise ValueError("an EXIF directory lies outside its block")
     entries: list[Entry] = []
-    for at in range(offset + 2, end, 12):
-        tag, kind, number, value = struct.unpack(f"{order}HHII", data[at : at + 12])
-        size = _KIND_BYTES.get(kind, 0) * number
-        value_at = at + 8 if size <= 4 else value
+    fields = f"{order}HH{layout.number}{layout.number}"
+    for at in range(first, end, layout.entry_bytes):
+        tag, kind, number, value = struct.unpack(fields, data[at : at + layout.entry_bytes])
+        size = layout.kinds.get(kind, 0) * number
+        value_at = at + 4 + layout.inline if size <= layout.inline else value
         if size and value_at + size <= len(data):
             entries.append(Entry(tag, kind, number, at, value_at, size))
     return entries, end
@@ -115,7 +165,7 @@ def _directory(data: bytes | bytearray | mmap.mmap, order: ByteOrder, offset: in
 
 def _value(data: bytes | bytearray | mmap.mmap, order: ByteOrder, entry: Entry) -> int | None:
     """Return an entry's single unsigned integer, or None where it holds something else."""
-    if entry.count != 1 or entry.kind not in (_SHORT, _LONG, 13):
+    if entry.count != 1 or entry.kind not in (_SHORT, _LONG, 13, LONG8, IFD8):
         return None
     return _number(data, order, entry.value_at, entry.size)
 
@@ -254,16 +304,18 @@ def resolution(block: bytes) -> tuple[float, float] | None:
 
 
 def tree(data: bytes | mmap.mmap) -> Tree:
-    """Take the descriptive fields out of an EXIF block or a classic TIFF file; else ValueError."""
-    order = byte_order(data)
+    """Take the descriptive fields out of an EXIF block or a TIFF file (also a BigTIFF); else ValueError."""
+    order, layout, first = structure(data)
 
     def collect(offset: int, above: tuple[int, ...]) -> Tree:
         found: Tree = {}
-        for entry in _directory(data, order, offset)[0]:
+        for entry in _directory(data, order, offset, layout)[0]:
             pointer = _value(data, order, entry) if entry.tag in _DIRECTORIES else None
             if not above and entry.tag not in _DESCRIPTIVE:
                 continue
             if pointer is None:
+                if entry.kind not in CLASSIC.kinds:
+                    continue  # BigTIFF's own kinds describe no picture, and no EXIF block may hold them
                 raw = bytes(data[entry.value_at : entry.value_at + entry.size])
                 found[entry.tag] = Field(entry.kind, entry.count, raw)
             elif pointer not in above and len(above) < 2:
@@ -273,27 +325,43 @@ def tree(data: bytes | mmap.mmap) -> Tree:
                     continue  # a damaged sub-directory does not cost the rest
         return found
 
-    return collect(_number(data, order, 4, 4), ())
+    return collect(first, ())
 
 
-def packed(directory: Tree, order: ByteOrder, base: int) -> bytes:
+def reordered(directory: Tree, order: ByteOrder, wanted: ByteOrder) -> Tree:
+    """Return a tree read in one byte order for writing in another; makers' private bytes stay as they are."""
+    if order == wanted:
+        return directory
+    turned: Tree = {}
+    for tag, field in directory.items():
+        if isinstance(field, dict):
+            turned[tag] = reordered(field, order, wanted)
+            continue
+        size = _TURNED_BYTES.get(field.kind, 1)
+        raw = b"".join(field.raw[at : at + size][::-1] for at in range(0, len(field.raw), size))
+        turned[tag] = Field(field.kind, field.count, raw)
+    return turned
+
+
+def packed(directory: Tree, order: ByteOrder, base: int, layout: Layout = CLASSIC) -> bytes:
     """Lay a directory out as it stands at offset `base` (even) of a file: fields, values, sub-directories."""
     tags = sorted(directory)
-    out = bytearray(struct.pack(f"{order}H", len(tags)))
+    out = bytearray(struct.pack(f"{order}{layout.total}", len(tags)))
     tail = bytearray()
-    tail_at = base + 2 + 12 * len(tags) + 4
+    tail_at = base + layout.total_bytes + layout.entry_bytes * len(tags) + layout.inline
+    head, number = f"{order}HH{layout.number}", f"{order}{layout.number}"
     for tag in tags:
         field = directory[tag]
         if isinstance(field, dict):
-            below = packed(field, order, tail_at + len(tail))
-            out += struct.pack(f"{order}HHII", tag, _LONG, 1, tail_at + len(tail))
+            below = packed(field, order, tail_at + len(tail), layout)
+            out += struct.pack(head, tag, layout.pointer, 1) + struct.pack(number, tail_at + len(tail))
             tail += below
-        elif len(field.raw) <= 4:
-            out += struct.pack(f"{order}HHI", tag, field.kind, field.count) + field.raw.ljust(4, b"\0")
+        elif len(field.raw) <= layout.inline:
+            out += struct.pack(head, tag, field.kind, field.count) + field.raw.ljust(layout.inline, b"\0")
         else:
-            out += struct.pack(f"{order}HHII", tag, field.kind, field.count, tail_at + len(tail))
+            out += struct.pack(head, tag, field.kind, field.count) + struct.pack(number, tail_at + len(tail))
             tail += field.raw + b"\0" * (len(field.raw) % 2)
-    return bytes(out) + bytes(4) + bytes(tail)
+    return bytes(out) + bytes(layout.inline) + bytes(tail)
 
 
 def block_of(directory: Tree, order: ByteOrder) -> bytes:

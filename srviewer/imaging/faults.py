@@ -91,6 +91,37 @@ class _Quiet:
 
 
 @contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Let libraries read a file quietly; whatever goes wrong becomes an ImageFileError about `path`."""
+    with quiet():
+        try:
+            yield
+        except UnreadableContentError as error:
+            raise ImageFileError(path, str(error)) from error
+        except MemoryError as error:
+            raise ImageFileError(path, "there is not enough memory to decode it") from error
+        except DECODER_FAULTS as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise ImageFileError(path, os_reason(error)) from error
+            raise ImageFileError(path, f"the file is truncated or damaged ({detail(error)})") from error
+
+
+@contextmanager
+def encoding(path: Path, format_: str) -> Iterator[None]:
+    """Let libraries write a file quietly; whatever goes wrong becomes an ImageFileError about `path`."""
+    with quiet():
+        try:
+            yield
+        except MemoryError as error:
+            raise ImageFileError(path, "there is not enough memory to encode it") from error
+        except OSError as error:
+            reason = os_reason(error) if error.errno is not None else detail(error)
+            raise ImageFileError(path, f"it cannot be written: {reason}") from error
+        except DECODER_FAULTS as error:
+            raise ImageFileError(path, f"it cannot be encoded as {format_} ({detail(error)})") from error
+
+
+@contextmanager
 def quiet() -> Iterator[None]:
     """Keep the libraries' remarks about odd files off stderr, and Pillow's own limit of pixels away.
 

@@ -15,16 +15,16 @@ from srviewer.imaging.faults import UnreadableContentError
 from srviewer.imaging.image import Pixels
 from srviewer.imaging.stored import Header, Samples
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_IHDR_END = len(_SIGNATURE) + 8 + 13 + 4
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_IHDR_END = len(SIGNATURE) + 8 + 13 + 4
 _COLOUR_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by IHDR's colour type (PNG 3rd edition, 11.2.1)
 _MOST_METADATA = 64 << 20  # bytes; no real profile or EXIF comes near, a decompression bomb does
 _INCH = 0.0254
 
 
-def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+def chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Yield each chunk's type and length, with the stream standing at its data."""
-    at = len(_SIGNATURE)
+    at = len(SIGNATURE)
     while True:
         stream.seek(at)
         head = stream.read(8)
@@ -70,7 +70,7 @@ def read_header(stream: BinaryIO) -> Header:
     old_exif: bytes | None = None
     icc: bytes | None = None
     notes: list[str] = []
-    for index, (kind, length) in enumerate(_chunks(stream)):
+    for index, (kind, length) in enumerate(chunks(stream)):
         if index == 0:
             if kind != b"IHDR" or length != 13:
                 raise UnreadableContentError("the file is damaged: its PNG header is missing")
@@ -129,7 +129,8 @@ def decode(stream: BinaryIO) -> Samples:
     return Samples(values, kind="grey" if channels <= 2 else "rgb", alpha=channels in (2, 4))
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return one chunk: length, type, data, checksum (PNG 3rd edition, 5.3)."""
     return struct.pack(">I", len(data)) + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
 
 
@@ -155,11 +156,18 @@ def encode(
 
     encoded = memoryview(imagecodecs.png_encode(np.ascontiguousarray(samples), level=level))
     stream.write(encoded[:_IHDR_END])
+    stream.write(description(icc=icc, exif=exif, resolution=resolution))
+    stream.write(encoded[_IHDR_END:])
+
+
+def description(*, icc: bytes | None, exif: bytes | None, resolution: tuple[float, float] | None) -> bytes:
+    """Return the chunks between header and pixels; the parameters are those of `encode`."""
+    out = b""
     if icc is not None:
-        stream.write(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc, 9)))
+        out += chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc, 9))
     if resolution is not None:
         per_metre = [round(value / _INCH) for value in resolution]
-        stream.write(_chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1)))
+        out += chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1))
     if exif is not None:
-        stream.write(_chunk(b"eXIf", exif))
-    stream.write(encoded[_IHDR_END:])
+        out += chunk(b"eXIf", exif)
+    return out

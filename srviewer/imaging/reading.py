@@ -24,14 +24,7 @@ from srviewer.imaging.colour import (
     to_srgb,
 )
 from srviewer.imaging.depth import to_eight_bits
-from srviewer.imaging.faults import (
-    DECODER_FAULTS,
-    ImageFileError,
-    UnreadableContentError,
-    detail,
-    os_reason,
-    quiet,
-)
+from srviewer.imaging.faults import ImageFileError, UnreadableContentError, decoding, os_reason
 from srviewer.imaging.formats import HEAD_BYTES, FormatName, identify
 from srviewer.imaging.image import Image
 from srviewer.imaging.stored import Header, SampleKind, Samples
@@ -71,7 +64,9 @@ class ImageInfo:
 
 
 @dataclass(frozen=True)
-class _Limits:
+class Limits:
+    """What a file may ask of this machine; None for no such limit."""
+
     pixels: int | None
     memory: int | None
 
@@ -96,7 +91,9 @@ class _Limits:
 
 
 @dataclass(frozen=True, eq=False)
-class _Opened:
+class Opened:
+    """A recognised file within its limits, its header read."""
+
     stream: BinaryIO
     header: Header
     picture: ImageFile | None  # where Pillow reads the format
@@ -110,9 +107,9 @@ def probe(path: str | Path) -> ImageInfo:
     ImageFileError
         There is no such file, it may not be read, or it is not an image that can be read.
     """
-    with _opened(Path(path), _Limits(None, None)) as opened:
+    with open_checked(Path(path), Limits(None, None)) as opened:
         header = opened.header
-        turned = _orientation(header) >= 5
+        turned = orientation_of(header) >= 5
         return ImageInfo(
             path=Path(path),
             width=header.height if turned else header.width,
@@ -130,7 +127,7 @@ def read_image(
 
     Grey becomes three equal channels, palettes and fewer than 8 bits are spread out, 9 to 16 bits become 16,
     CMYK and L*a*b* become sRGB and are tagged so. `Image.notes` says what was changed or dropped. XMP, IPTC
-    and a resolution that stands outside the EXIF fields are not kept, nor are the EXIF fields of a BigTIFF.
+    and a resolution that stands outside the EXIF fields are not kept.
 
     Parameters
     ----------
@@ -143,7 +140,7 @@ def read_image(
     ImageFileError
         The file cannot be read, is not an image in a supported format, is damaged, or is over a limit.
     """
-    with _opened(Path(path), _Limits(max_pixels, max_memory)) as opened:
+    with open_checked(Path(path), Limits(max_pixels, max_memory)) as opened:
         return _image(Path(path), opened)
 
 
@@ -165,7 +162,7 @@ def read_thumbnail(path: str | Path, side: int, *, max_pixels: int = DEFAULT_MAX
     """
     if side < 1:
         raise ValueError(f"a thumbnail's side must be at least 1, not {side}")
-    with _opened(Path(path), _Limits(max_pixels, None)) as opened:
+    with open_checked(Path(path), Limits(max_pixels, None)) as opened:
         picture = opened.picture
         if picture is not None and picture.format == "JPEG":
             picture.draft(None, (side, side))  # libjpeg skips the frequencies that would be averaged away
@@ -184,7 +181,7 @@ def read_thumbnail(path: str | Path, side: int, *, max_pixels: int = DEFAULT_MAX
 
 
 @contextmanager
-def _opened(path: Path, limits: _Limits) -> Iterator[_Opened]:
+def open_checked(path: Path, limits: Limits) -> Iterator[Opened]:
     """Open a file, recognise it, read its header; whatever goes wrong inside becomes an ImageFileError."""
     try:
         # Asked before opening: to open a pipe would wait for somebody to write into it.
@@ -195,23 +192,14 @@ def _opened(path: Path, limits: _Limits) -> Iterator[_Opened]:
         raise ImageFileError(path, os_reason(error)) from error
     except ValueError as error:  # a zero byte in the name
         raise ImageFileError(path, "its name is not valid") from error
-    with stream, quiet():
-        try:
-            format_, refusal = identify(stream.read(HEAD_BYTES), path)
-            if format_ is None:
-                raise ImageFileError(path, refusal)
-            yield _within_limits(stream, format_, limits)
-        except UnreadableContentError as error:
-            raise ImageFileError(path, str(error)) from error
-        except MemoryError as error:
-            raise ImageFileError(path, "there is not enough memory to decode it") from error
-        except DECODER_FAULTS as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise ImageFileError(path, os_reason(error)) from error
-            raise ImageFileError(path, f"the file is truncated or damaged ({detail(error)})") from error
+    with stream, decoding(path):
+        format_, refusal = identify(stream.read(HEAD_BYTES), path)
+        if format_ is None:
+            raise ImageFileError(path, refusal)
+        yield _within_limits(stream, format_, limits)
 
 
-def _within_limits(stream: BinaryIO, format_: FormatName, limits: _Limits) -> _Opened:
+def _within_limits(stream: BinaryIO, format_: FormatName, limits: Limits) -> Opened:
     """Read the header and hold it against the limits."""
     picture: ImageFile | None = None
     if format_ == "PNG":
@@ -230,10 +218,11 @@ def _within_limits(stream: BinaryIO, format_: FormatName, limits: _Limits) -> _O
         picture = eight_bit.open_picture(stream, format_)
         header = eight_bit.header_of(picture, format_, stream)
     limits.check(header)
-    return _Opened(stream, header, picture)
+    return Opened(stream, header, picture)
 
 
-def _orientation(header: Header) -> int:
+def orientation_of(header: Header) -> int:
+    """Return how the stored rows and columns lie (EXIF 2.32, 4.6.4), 1 where nothing valid is said."""
     if header.orientation is not None:
         return header.orientation
     if header.exif is None:
@@ -244,7 +233,7 @@ def _orientation(header: Header) -> int:
         return 1
 
 
-def _samples(opened: _Opened) -> Samples:
+def _samples(opened: Opened) -> Samples:
     if opened.header.format == "PNG":
         return png.decode(opened.stream)
     if opened.header.format == "TIFF":
@@ -253,15 +242,15 @@ def _samples(opened: _Opened) -> Samples:
     return eight_bit.decode(opened.picture, opened.stream)
 
 
-def _image(path: Path, opened: _Opened) -> Image:
+def _image(path: Path, opened: Opened) -> Image:
     header = opened.header
     notes = list(header.notes)
     samples = _samples(opened)
     colours = _KIND_CHANNELS[samples.kind]
-    values = _turned(samples.values, _orientation(header))
+    values = _turned(samples.values, orientation_of(header))
     alpha = np.ascontiguousarray(values[..., colours]) if samples.alpha else None
     values = values[..., :colours]
-    icc = _sound_profile(header.icc, samples.kind, notes)
+    icc = sound_profile(header.icc, samples.kind, notes)
     if samples.kind == "cmyk":
         pixels = cmyk_to_srgb(values, icc)
         notes.append(
@@ -286,14 +275,14 @@ def _image(path: Path, opened: _Opened) -> Image:
         alpha=alpha,
         grey=samples.kind == "grey",
         icc=icc,
-        exif=_upright_exif(header.exif, notes),
+        exif=upright_exif(header.exif, notes),
         path=path,
         format=header.format,
         notes=tuple(notes),
     )
 
 
-def _sound_profile(icc: bytes | None, kind: SampleKind, notes: list[str]) -> bytes | None:
+def sound_profile(icc: bytes | None, kind: SampleKind, notes: list[str]) -> bytes | None:
     """Return the profile if it is sound and describes such samples; otherwise None, and a note."""
     if icc is None or kind == "lab":
         return None
@@ -307,7 +296,8 @@ def _sound_profile(icc: bytes | None, kind: SampleKind, notes: list[str]) -> byt
     return icc
 
 
-def _upright_exif(block: bytes | None, notes: list[str]) -> bytes | None:
+def upright_exif(block: bytes | None, notes: list[str]) -> bytes | None:
+    """Return the block for upright pixels; None and a note where it is damaged."""
     if block is None:
         return None
     try:

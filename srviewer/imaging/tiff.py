@@ -39,7 +39,8 @@ _ASSOCIATED, _UNASSOCIATED = 1, 2  # tag ExtraSamples
 _CLASSIC_LIMIT = (1 << 32) - (1 << 26)  # above this a file needs BigTIFF; 64 MB are left for tags
 
 
-def _tiff_file(stream: BinaryIO) -> TiffFile:
+def tiff_file(stream: BinaryIO) -> TiffFile:
+    """Parse an open file's directories; ValueError where they make no sense."""
     import tifffile
 
     stream.seek(0)
@@ -49,13 +50,18 @@ def _tiff_file(stream: BinaryIO) -> TiffFile:
         raise ValueError(str(error)) from error
 
 
-def _first_page(file: TiffFile) -> TiffPage:
+def first_page(file: TiffFile) -> TiffPage:
+    """Return the page that is read; UnreadableContentError where there is none."""
     from tifffile import TiffPage
 
     page = file.pages[0] if len(file.pages) else None
     if not isinstance(page, TiffPage):
         raise UnreadableContentError("the file is damaged: it holds no picture")
     return page
+
+
+def _photometric(page: TiffPage) -> int:
+    return int(page.photometric if page.photometric is not None else _BLACK_IS_ZERO)
 
 
 def _bits(page: TiffPage) -> int:
@@ -82,7 +88,7 @@ def _bits(page: TiffPage) -> int:
 
 def _alpha(page: TiffPage) -> int | None:
     """Return which kind of opacity follows the colours (the tag's value), or None."""
-    _, colours = _COLOURS[int(page.photometric)]
+    _, colours = _COLOURS[_photometric(page)]
     extra = [int(value) for value in page.extrasamples or ()]
     if page.samplesperpixel > colours and extra and extra[0] in (_ASSOCIATED, _UNASSOCIATED):
         return extra[0]
@@ -97,9 +103,9 @@ def read_header(stream: BinaryIO) -> Header:
     UnreadableContentError
         The file is a RAW file, or holds samples of a kind that is not read.
     """
-    with _tiff_file(stream) as file:
-        page = _first_page(file)
-        photometric = int(page.photometric if page.photometric is not None else _BLACK_IS_ZERO)
+    with tiff_file(stream) as file:
+        page = first_page(file)
+        photometric = _photometric(page)
         if photometric in (_COLOUR_FILTER_ARRAY, _LINEAR_RAW) or _DNG_VERSION in page.tags:
             raise UnreadableContentError(
                 "it is a camera's RAW file, which is not supported; develop it to a 16-bit TIFF first"
@@ -137,7 +143,7 @@ def read_header(stream: BinaryIO) -> Header:
         )
 
 
-def _require_pixel_data(page: TiffPage, file_bytes: int) -> None:
+def require_pixel_data(page: TiffPage, file_bytes: int) -> None:
     """Refuse a file whose strips or tiles are missing or incomplete: they would be filled with zeros."""
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     wanted = int(np.prod(page.chunked)) if page.chunked else 1
@@ -148,11 +154,11 @@ def _require_pixel_data(page: TiffPage, file_bytes: int) -> None:
 
 
 def _exif_of(stream: BinaryIO) -> bytes | None:
-    """Gather the descriptive fields as an EXIF block; None where there are none (or in a BigTIFF)."""
+    """Gather the descriptive fields as an EXIF block; None where there are none."""
     with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         try:
             fields = exif_block.tree(content)
-            order = exif_block.byte_order(content)
+            order = exif_block.structure(content)[0]
         except ValueError:
             return None
         if set(fields) <= {exif_block.ORIENTATION}:
@@ -172,22 +178,29 @@ def decode(stream: BinaryIO) -> Samples:
     """
     import tifffile
 
-    with _tiff_file(stream) as file:
-        page = _first_page(file)
-        photometric = int(page.photometric if page.photometric is not None else _BLACK_IS_ZERO)
-        kind, colours = _COLOURS[photometric]
-        _require_pixel_data(page, os.fstat(stream.fileno()).st_size)
+    with tiff_file(stream) as file:
+        page = first_page(file)
+        require_pixel_data(page, os.fstat(stream.fileno()).st_size)
         try:
             values = page.asarray()
         except tifffile.TiffFileError as error:
             raise ValueError(str(error)) from error
         values = _rows_columns_channels(values, page)
-        opacity = _alpha(page)
-        bits = _bits(page)
-        if photometric == _PALETTE:
-            return Samples(_palette_colours(values[..., 0], page), "rgb", alpha=False)
-        if kind == "lab":
-            return Samples(_lab_values(values[..., :3], photometric), "lab", alpha=False)
+        return samples_of(values, page)
+
+
+def samples_of(values: NDArray[Any], page: TiffPage) -> Samples:
+    """Bring stored samples (H x W x C, a whole page or any part of it) to full range and straight opacity."""
+    photometric = _photometric(page)
+    kind, colours = _COLOURS[photometric]
+    opacity = _alpha(page)
+    bits = _bits(page)
+    if values.dtype == np.bool_:
+        values = values.view(np.uint8)
+    if photometric == _PALETTE:
+        return Samples(_palette_colours(values[..., 0], page), "rgb", alpha=False)
+    if kind == "lab":
+        return Samples(_lab_values(values[..., :3], photometric), "lab", alpha=False)
     values = values[..., : colours + (opacity is not None)]
     values = from_bits(values, bits)
     if opacity == _ASSOCIATED:
@@ -201,8 +214,6 @@ def decode(stream: BinaryIO) -> Samples:
 
 def _rows_columns_channels(values: NDArray[Any], page: TiffPage) -> NDArray[Any]:
     """Bring a page's array to H x W x C whichever way its planes are stored."""
-    if values.dtype == np.bool_:
-        values = values.view(np.uint8)
     shape = (page.imagelength, page.imagewidth, page.samplesperpixel)
     if values.size != int(np.prod(shape)):
         raise ValueError("its pixels do not fit its header")

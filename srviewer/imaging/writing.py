@@ -16,7 +16,7 @@ from srviewer.imaging.alpha import flattened
 from srviewer.imaging.atomic import whole_file
 from srviewer.imaging.colour import profile_space, single_channel, srgb_profile, to_srgb
 from srviewer.imaging.depth import to_eight_bits
-from srviewer.imaging.faults import DECODER_FAULTS, ImageFileError, detail, os_reason, quiet
+from srviewer.imaging.faults import ImageFileError, encoding
 from srviewer.imaging.formats import FORMATS, Format, FormatName, format_of_path
 from srviewer.imaging.image import Image, Pixels
 
@@ -95,40 +95,46 @@ def write_image(
         The format is unknown or cannot hold so many pixels, the file exists, or it cannot be written.
     """
     path = Path(path)
-    target = FORMATS[_format_for(path, format)]
-    _check_size(path, image, target)
+    target = format_for(path, format)
+    check_size(path, image.width, image.height, image.bits, target)
+    with whole_file(path, overwrite=overwrite) as stream, encoding(path, target.name):
+        return encode_into(stream, image, target, options)
+
+
+def encode_into(
+    stream: BinaryIO, image: Image, target: Format, options: WriteOptions = DEFAULT_OPTIONS
+) -> tuple[str, ...]:
+    """Fit an image to what a format holds and encode it; returns sentences about what was changed.
+
+    Raises
+    ------
+    Exception
+        One of `faults.DECODER_FAULTS`: it cannot be encoded or written.
+    """
     notes: list[str] = []
-    with whole_file(path, overwrite=overwrite) as stream, quiet():
-        try:
-            fitted = _fitted(image, target, options, notes)
-            _encode(stream, fitted, target.name, options)
-        except MemoryError as error:
-            raise ImageFileError(path, "there is not enough memory to encode it") from error
-        except OSError as error:
-            reason = os_reason(error) if error.errno is not None else detail(error)
-            raise ImageFileError(path, f"it cannot be written: {reason}") from error
-        except DECODER_FAULTS as error:
-            raise ImageFileError(path, f"it cannot be encoded as {target.name} ({detail(error)})") from error
+    _encode(stream, _fitted(image, target, options, notes), target.name, options)
     return tuple(notes)
 
 
-def _format_for(path: Path, format_: FormatName | None) -> FormatName:
+def format_for(path: Path, format_: FormatName | None) -> Format:
+    """Return the format to write: as stated, else as the path's suffix says; else an ImageFileError."""
     found = format_ if format_ is not None else format_of_path(path)
     if found is None or found not in FORMATS:
         usual = ", ".join(known.suffixes[0] for known in FORMATS.values())
         raise ImageFileError(path, f"its suffix names no format that can be written (choose {usual})")
-    return found
+    return FORMATS[found]
 
 
-def _check_size(path: Path, image: Image, target: Format) -> None:
-    if image.width < 1 or image.height < 1:
+def check_size(path: Path, width: int, height: int, bits: int, target: Format) -> None:
+    """Raise ImageFileError for an image without pixels, or with more a side than its format holds."""
+    if width < 1 or height < 1:
         raise ImageFileError(path, "the image has no pixels")
-    if target.side is not None and max(image.width, image.height) > target.side:
-        choice = "PNG or TIFF" if image.bits == 16 or target.name == "JPEG" else "PNG, TIFF or JPEG"
+    if target.side is not None and max(width, height) > target.side:
+        choice = "PNG or TIFF" if bits == 16 or target.name == "JPEG" else "PNG, TIFF or JPEG"
         raise ImageFileError(
             path,
             f"{target.name} holds at most {target.side:,} pixels a side, the image has "
-            f"{image.width:,} × {image.height:,}; choose {choice}",
+            f"{width:,} × {height:,}; choose {choice}",
         )
 
 
@@ -157,14 +163,16 @@ def _fitted(image: Image, target: Format, options: WriteOptions, notes: list[str
         # Three channels under a grey profile mean nothing to any reader.
         image = dataclasses.replace(to_srgb(image), icc=srgb_profile())
         notes.append(f"{target.name} holds no grey channel: converted to sRGB")
-    return dataclasses.replace(image, exif=_sized_exif(image, target, notes))
+    exif = sized_exif(image.exif, image.width, image.height, target, notes)
+    return dataclasses.replace(image, exif=exif)
 
 
-def _sized_exif(image: Image, target: Format, notes: list[str]) -> bytes | None:
-    if image.exif is None:
+def sized_exif(exif: bytes | None, width: int, height: int, target: Format, notes: list[str]) -> bytes | None:
+    """Return the block stating this size; None and a note where it is damaged or does not fit."""
+    if exif is None:
         return None
     try:
-        block = exif_block.resized(image.exif, image.width, image.height)
+        block = exif_block.resized(exif, width, height)
     except ValueError:
         notes.append("its EXIF is damaged and was dropped")
         return None
@@ -179,10 +187,10 @@ def _encode(stream: BinaryIO, image: Image, format_: FormatName, options: WriteO
     colours = single_channel(image.pixels) if image.grey and FORMATS[format_].grey else image.pixels
     icc, exif = image.icc, image.exif
     if format_ == "PNG":
-        samples = _with_alpha(colours, image.alpha)
+        samples = with_alpha(colours, image.alpha)
         png.encode(stream, samples, level=options.png_level, icc=icc, exif=exif, resolution=dots)
     elif format_ == "TIFF":
-        samples = _with_alpha(colours, image.alpha)
+        samples = with_alpha(colours, image.alpha)
         alpha = image.alpha is not None
         tiff.encode(stream, samples, alpha=alpha, icc=icc, exif=exif, resolution=dots)
     elif format_ == "JPEG":
@@ -219,7 +227,7 @@ def _encode(stream: BinaryIO, image: Image, format_: FormatName, options: WriteO
         eight_bit.encode_bmp(stream, colours)
 
 
-def _with_alpha(colours: Pixels, alpha: Pixels | None) -> Pixels:
+def with_alpha(colours: Pixels, alpha: Pixels | None) -> Pixels:
     """Return colours and opacity as one H x W x C array; without opacity `colours` itself."""
     if alpha is None:
         return colours
