@@ -72,6 +72,32 @@ class Evil:
 
 
 class TestUpscale:
+    def test_a_large_result_is_streamed_and_its_cost_told(
+        self, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plain = run("upscale", photo, "-m", "safmn_x4", "-o", tmp_path / "plain.tif", "--precision", "fp32")
+        assert plain.exit_code == 0
+        monkeypatch.setattr("srviewer.cli.upscale.STREAMED_BYTES", 0)
+        target = tmp_path / "out.tif"
+        done = run("upscale", photo, "-m", "safmn_x4", "-o", target, "--precision", "fp32", "--json")
+        assert done.exit_code == 0
+        assert "the result will have 192 x 160 pixels" in done.stderr
+        (record,) = lines(done)
+        assert (record["output"], record["exact"], record["scale"]) == (str(target), True, 4)
+        with PillowImage.open(target) as found, PillowImage.open(tmp_path / "plain.tif") as expected:
+            np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+        again = run("upscale", photo, "-m", "safmn_x4", "-o", target)
+        assert again.exit_code == 1
+        assert "--overwrite" in again.stderr
+
+    def test_seams_are_measured_when_asked_for(self, photo: Path, tmp_path: Path) -> None:
+        wanted = ("upscale", photo, "-m", "safmn_x4", "--tile", "16", "--check-seams")
+        (record,) = lines(run(*wanted, "-o", tmp_path / "a.png", "--json"))
+        assert record["seams"]["largest_difference"] <= 1
+        assert record["seams"]["tiles"] == record["tiles"] > 1
+        assert record["seams"]["region"] == [0, 0, 48, 40]
+        assert "seams: at most 0.0" in run(*wanted, "-o", tmp_path / "b.png").stdout
+
     def test_json_says_what_was_done(self, photo: Path, tmp_path: Path) -> None:
         done = run("upscale", photo, "-m", "safmn_x4", "-m", "bicubic_x2", "-o", tmp_path / "out", "--json")
         assert done.exit_code == 0

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from srviewer.engine import footprint as footprint_room
-from srviewer.engine import upscale as upscale_room
+from srviewer.engine import running
+from srviewer.engine import upscale as upscale_engine
 from srviewer.engine.backends import EagerTorch, Runner, is_out_of_memory
 from srviewer.engine.device import Device, choose_device
 from srviewer.engine.footprint import Footprint, Surroundings, auto_side, footprint_of, measure
@@ -149,11 +150,19 @@ def test_tiles_change_nothing_for_a_local_network(height: int, width: int, side:
     assert (tiled.tiles > 1) == (max(height, width) > side)
 
 
-def test_tiles_of_a_whole_image_network_are_not_exact() -> None:
-    model, image = loaded(Local(), reach=None), Image(noise(40, 40))
+class Unknown(Local):
+    """A network with a layer of which nobody knows how far it looks."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return super().forward(image - image.mean(dim=(2, 3), keepdim=True))
+
+
+def test_tiles_of_a_network_that_cannot_be_cut_into_stages_are_not_exact() -> None:
+    model, image = loaded(Unknown(), reach=None), Image(noise(40, 40))
     assert not upscale(image, model, UpscaleOptions(device="cpu", tile=16)).exact
     assert upscale(image, model, UpscaleOptions(device="cpu", tile=64)).exact
     assert upscale(image, model, UpscaleOptions(device="cpu")).exact
+    assert upscale(image, loaded(Local(), reach=None), UpscaleOptions(device="cpu", tile=16)).exact
 
 
 @pytest.mark.parametrize("tile", ["off", 16])
@@ -442,7 +451,7 @@ def test_other_faults_name_the_network() -> None:
 
 
 def test_a_result_beyond_memory_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upscale_room, "free_memory", lambda _: 1000)
+    monkeypatch.setattr(upscale_engine, "free_memory", lambda _: 1000)
     with pytest.raises(UpscaleError, match=r"the result of 200 x 100 pixels needs .* GB"):
         upscale(Image(noise(50, 100)), loaded(Local()), FP32)
 
@@ -489,7 +498,7 @@ def test_a_limit_below_the_smallest_tile_is_an_error() -> None:
 
 
 def test_a_memory_limit_makes_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upscale_room, "footprint_of", lambda *_: Footprint(0, 1000))
+    monkeypatch.setattr(running, "footprint_of", lambda *_: Footprint(0, 1000))
     limited = UpscaleOptions(device="cpu", precision="fp32", max_memory=1_000_000)
     result = upscale(Image(noise(90, 90)), loaded(Local()), limited)
     assert result.tile == 29  # (29 + 2)^2 * 1000 is just below the limit

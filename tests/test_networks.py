@@ -237,7 +237,7 @@ def test_maps_can_be_hooked() -> None:
     assert set(seen.values()) == {torch.Size((1, 9, 24, 24))}
     watched(made("safmn"), ["blocks.1.safm.scales.3.pool", "blocks.1.safm.activation"])
     assert list(seen.values()) == [torch.Size((1, 9, 3, 3)), torch.Size((1, 36, 24, 24))]
-    watched(made("bsrn"), ["blocks.0.esa.coarse", "blocks.0.channel_attention.statistics"])
+    watched(made("bsrn"), ["blocks.0.esa.coarse.pool", "blocks.0.channel_attention.statistics"])
     assert list(seen.values()) == [torch.Size((1, 16, 2, 2)), torch.Size((1, 64, 1, 1))]
     watched(
         made("bsrn"), ["blocks.0.esa.attention", "blocks.0.esa", "blocks.0.channel_attention", "blocks.0"]

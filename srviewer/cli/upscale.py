@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,11 +20,15 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
     from srviewer.engine.request import Progress, UpscaleOptions, UpscaleResult
+    from srviewer.engine.seams import Seams
+    from srviewer.engine.streaming import StreamedResult
     from srviewer.imaging.files import WriteOptions
     from srviewer.imaging.image import Image
     from srviewer.zoo.model import LoadedModel
 
 MAX_PIXELS = 1_000_000_000
+STREAMED_BYTES = 1 << 29
+"""Results larger than this are written as they are made: half a gigabyte is no burden on any machine."""
 
 Format = Literal["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "avif"]
 
@@ -57,6 +63,13 @@ def upscale(
         bool,
         typer.Option(
             "--self-ensemble", help="Average over all eight flips and turns: a little better, 8 times slower."
+        ),
+    ] = False,
+    check_seams: Annotated[
+        bool,
+        typer.Option(
+            "--check-seams",
+            help="Run the middle of each image untiled too, and tell the largest difference that tiles make.",
         ),
     ] = False,
     max_pixels: Annotated[
@@ -114,6 +127,7 @@ def upscale(
             jpeg_quality=quality, jpeg_subsampling=subsampling, webp_quality=quality, avif_quality=quality
         ),
         max_pixels=max_pixels or MAX_PIXELS,
+        check_seams=check_seams,
         json=json_output,
     )
     for path, reason in ignored:
@@ -188,6 +202,7 @@ class _Run:
     options: UpscaleOptions
     writing: WriteOptions
     max_pixels: int
+    check_seams: bool
     json: bool
     failures: int = 0
     _loaded: dict[str, LoadedModel | str] = dataclasses.field(default_factory=dict)
@@ -209,7 +224,12 @@ class _Run:
         from srviewer.engine.device import choose_device, free_memory
         from srviewer.imaging.files import ImageFileError, read_image
 
-        ready = list(self._ready(path))
+        ready = []
+        for model, loaded, target in self._ready(path):
+            if self._is_large(path, loaded.scale):
+                self._stream(path, model, loaded, target, bars)
+            else:
+                ready.append((model, loaded, target))
         if not ready:
             return
         try:
@@ -278,14 +298,74 @@ class _Run:
             None if os.access(target.parent, os.W_OK) else f"{target.parent}: the folder cannot be written to"
         )
 
+    def _is_large(self, path: Path, scale: int) -> bool:
+        """Tell whether the result of a file should never be in memory as a whole."""
+        from srviewer.imaging.files import ImageFileError, probe
+
+        try:
+            found = probe(path)
+        except ImageFileError:  # reading it says why
+            return False
+        return found.width * found.height * scale**2 * 3 * (2 if found.bits > 8 else 1) > STREAMED_BYTES
+
+    def _stream(self, path: Path, model: str, loaded: LoadedModel, target: Path, bars: Bars) -> None:
+        """Run one network from file to file, and tell before what it will cost."""
+        from srviewer.engine.request import UpscaleError
+        from srviewer.engine.streaming import StreamEstimate, upscale_file
+        from srviewer.imaging.files import ImageFileError
+
+        def told(cost: StreamEstimate) -> None:
+            console.complain(
+                f"{path}: the result will have {cost.width} x {cost.height} pixels, take up to "
+                f"{bytes_text(cost.disk_bytes)} on the disk, and about {duration_text(cost.seconds)} to make"
+            )
+
+        try:
+            with self._bar(path, model, bars) as progress:
+                result = upscale_file(
+                    path,
+                    target,
+                    loaded,
+                    self.options,
+                    writing=self.writing,
+                    overwrite=self.overwrite,
+                    max_pixels=self.max_pixels,
+                    estimated=told,
+                    progress=progress,
+                )
+            seams = self._seams_of_file(path, loaded) if self.check_seams else None
+        except (UpscaleError, ImageFileError) as error:
+            self.failed(path, [model], f"{path}: {error}" if isinstance(error, UpscaleError) else str(error))
+            return
+        self._told(path, model, target, result, (result.width, result.height), seams)
+        for note in result.notes:
+            console.complain(f"{target}: note: {note}")
+
     def _result(
         self, path: Path, image: Image, model: str, loaded: LoadedModel, target: Path, bars: Bars
     ) -> None:
         """Run one network on one picture and write what it gives."""
         from srviewer.engine.request import UpscaleError
+        from srviewer.engine.seams import check_seams
         from srviewer.engine.upscale import upscale as run
         from srviewer.imaging.files import ImageFileError, write_image
 
+        try:
+            with self._bar(path, model, bars) as progress:
+                result = run(image, loaded, self.options, progress=progress)
+            notes = write_image(result.image, target, overwrite=self.overwrite, options=self.writing)
+            seams = check_seams(image, loaded, self.options) if self.check_seams else None
+        except (UpscaleError, ImageFileError) as error:
+            # the engine knows no file names, files name themselves
+            self.failed(path, [model], f"{path}: {error}" if isinstance(error, UpscaleError) else str(error))
+            return
+        self._told(path, model, target, result, (result.image.width, result.image.height), seams)
+        for note in notes:
+            console.complain(f"{target}: note: {note}")
+
+    @contextmanager
+    def _bar(self, path: Path, model: str, bars: Bars) -> Iterator[Callable[[Progress], None]]:
+        """Show a bar for one run; yields what its progress is told to."""
         task = bars.add_task(f"{path.name} · {model}", total=None, tiles="", left="", memory="")
 
         def told(progress: Progress) -> None:
@@ -300,44 +380,72 @@ class _Run:
             )
 
         try:
-            result = run(image, loaded, self.options, progress=told)
-            notes = write_image(result.image, target, overwrite=self.overwrite, options=self.writing)
-        except (UpscaleError, ImageFileError) as error:
-            # the engine knows no file names, files name themselves
-            self.failed(path, [model], f"{path}: {error}" if isinstance(error, UpscaleError) else str(error))
-            return
+            yield told
         finally:
             bars.remove_task(task)
-        self._told(path, model, target, result)
-        for note in notes:
-            console.complain(f"{target}: note: {note}")
 
-    def _told(self, path: Path, model: str, target: Path, result: UpscaleResult) -> None:
+    def _seams_of_file(self, path: Path, loaded: LoadedModel) -> Seams | None:
+        """Compare tiled with untiled in the middle of a large file; None if it is not read by region."""
+        from srviewer.engine.seams import LARGEST_SIDE, check_seams
+        from srviewer.imaging.image import Image
+        from srviewer.imaging.regions import open_regions
+
+        source = open_regions(path, max_pixels=self.max_pixels)
+        if source is None:
+            return None
+        with source:
+            width, height = min(LARGEST_SIDE, source.width), min(LARGEST_SIDE, source.height)
+            middle = source.read((source.width - width) // 2, (source.height - height) // 2, width, height)
+        return check_seams(Image(middle, grey=source.grey), loaded, self.options)
+
+    def _told(
+        self,
+        path: Path,
+        model: str,
+        target: Path,
+        result: UpscaleResult | StreamedResult,
+        size: tuple[int, int],
+        seams: Seams | None,
+    ) -> None:
         """Tell of a finished result."""
         if self.json:
-            console.print_json(
-                {
-                    "input": str(path),
-                    "output": str(target),
-                    "model": model,
-                    "scale": result.scale,
-                    "device": result.device,
-                    "precision": result.precision,
-                    "tile": result.tile,
-                    "tiles": result.tiles,
-                    "exact": result.exact,
-                    "seconds": result.seconds,
-                    "megapixels_per_second": result.megapixels_per_second,
-                    "peak_memory_bytes": result.peak_memory_bytes,
-                    "fp32_tiles": result.fp32_tiles,
+            record: dict[str, object] = {
+                "input": str(path),
+                "output": str(target),
+                "model": model,
+                "scale": result.scale,
+                "device": result.device,
+                "precision": result.precision,
+                "tile": result.tile,
+                "tiles": result.tiles,
+                "exact": result.exact,
+                "seconds": result.seconds,
+                "megapixels_per_second": result.megapixels_per_second,
+                "peak_memory_bytes": result.peak_memory_bytes,
+                "fp32_tiles": result.fp32_tiles,
+            }
+            if seams is not None:
+                record["seams"] = {
+                    "largest_difference": seams.largest_difference,
+                    "psnr": seams.psnr if math.isfinite(seams.psnr) else None,
+                    "region": list(seams.region),
+                    "tile": seams.tile,
+                    "tiles": seams.tiles,
                 }
-            )
+            console.print_json(record)
             return
         tiles = "untiled" if result.tiles == 1 else f"{result.tiles} tiles"
-        remarks = "" if result.exact else "; not exact: tiles meet whole-image layers"
+        remarks = "" if result.exact else "; not exact: tiles meet layers that look at the whole image"
         if result.fp32_tiles:
             remarks += f"; {result.fp32_tiles} tiles again in fp32"
-        size = f"{result.image.width}x{result.image.height}"
         peak = bytes_text(result.peak_memory_bytes)
         took = duration_text(result.seconds)
-        typer.echo(f"{target}  {size}  {took}, {tiles}, {result.precision}, peak {peak}{remarks}")
+        typer.echo(
+            f"{target}  {size[0]}x{size[1]}  {took}, {tiles}, {result.precision}, peak {peak}{remarks}"
+        )
+        if seams is not None:
+            _, _, width, height = seams.region
+            typer.echo(
+                f"{target}  seams: at most {seams.largest_difference:.3f} of 255 between {seams.tiles} tiles "
+                f"of {seams.tile} px and none ({seams.psnr:.1f} dB), in the middle {width}x{height} of the input"
+            )

@@ -7,11 +7,14 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from srviewer.engine.device import Device
 from srviewer.engine.mixed import mixed
 from srviewer.engine.request import Precision
+from srviewer.engine.staged_run import Program
+from srviewer.engine.stages import staged
+from srviewer.engine.tracing import traced
 from srviewer.zoo.model import LoadedModel
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -52,6 +55,10 @@ class Backend(Protocol):
         """Make `model` ready; the model itself stays as it is."""
         ...
 
+    def program(self, model: LoadedModel, device: Device, precision: Precision) -> Program | None:
+        """Make `model` ready to run in stages; None if it cannot be cut into such."""
+        ...
+
 
 class EagerTorch:
     """Plain torch, layer by layer, with the channels last in memory: what its fast convolutions expect.
@@ -62,6 +69,9 @@ class EagerTorch:
 
     def __init__(self) -> None:
         self._ready: WeakKeyDictionary[LoadedModel, dict[tuple[Device, Precision], Runner]] = (
+            WeakKeyDictionary()
+        )
+        self._programs: WeakKeyDictionary[LoadedModel, dict[tuple[Device, Precision], Program | None]] = (
             WeakKeyDictionary()
         )
 
@@ -77,17 +87,37 @@ class EagerTorch:
             ready[device, precision] = self._copied(model, device, precision)
         return ready[device, precision]
 
+    def program(self, model: LoadedModel, device: Device, precision: Precision) -> Program | None:
+        """Cut the network into stages on the device, or return those cut before."""
+        ready = self._programs.setdefault(model, {})
+        if (device, precision) not in ready:
+            placed, dtype = self._placed(model, device, precision)
+            graph = placed.network if isinstance(placed.network, fx.GraphModule) else traced(placed.network)
+            stages = None if graph is None else staged(graph)
+            ready[device, precision] = (
+                None
+                if stages is None
+                else Program(stages, model.scale, placed.spec.value_range, device.torch, dtype)
+            )
+        return ready[device, precision]
+
     def _copied(self, model: LoadedModel, device: Device, precision: Precision) -> Runner:
+        placed, dtype = self._placed(model, device, precision)
+        return _runner(placed, device, dtype)
+
+    def _placed(
+        self, model: LoadedModel, device: Device, precision: Precision
+    ) -> tuple[LoadedModel, torch.dtype]:
+        """Return a copy of the model that computes in a precision, and what it takes images as."""
         dtype = DTYPES[precision]
         if precision == "bf16":
             exact = model.to(device=device.torch, memory_format=torch.channels_last)
             network = mixed(exact.network, exact.spec, dtype, merge=device.kind == "cpu")
             if network is not None:
-                within_one = replace(exact, network=network, spec=replace(exact.spec, value_range=1.0))
-                return _runner(within_one, device, torch.float32)
-        return _runner(
-            model.to(device=device.torch, dtype=dtype, memory_format=torch.channels_last), device, dtype
-        )
+                return replace(
+                    exact, network=network, spec=replace(exact.spec, value_range=1.0)
+                ), torch.float32
+        return model.to(device=device.torch, dtype=dtype, memory_format=torch.channels_last), dtype
 
 
 def _runner(model: LoadedModel, device: Device, dtype: torch.dtype) -> Runner:

@@ -125,10 +125,51 @@ def auto_side(place: Surroundings, footprint: Callable[[], Footprint]) -> int | 
     return SMALLEST_TILE
 
 
+def staged_side(
+    place: Surroundings, footprint: Callable[[], Footprint], *, always: bool = False
+) -> int | None:
+    """Choose the tile for a network that runs in stages: its result does not depend on it.
+
+    Parameters
+    ----------
+    place : what the choice rests on.
+    footprint : measures the network; called only if the memory could matter.
+    always : make tiles even of a small image.
+
+    Returns
+    -------
+    The side of the tiles in input pixels; None for the whole image at once.
+
+    Raises
+    ------
+    UpscaleError
+        If not even the smallest tile fits into the limit that the user set.
+    """
+    side = _STAGED_SIDE[place.device.kind]
+    if not always and place.width * place.height <= _UNSTAGED_PIXELS[place.device.kind]:
+        if place.width * place.height * _GENEROUS_BYTES_PER_PIXEL <= place.budget:
+            return None
+        if footprint().at(place.width * place.height) <= place.budget:
+            return None
+    if (side + 2 * place.align) ** 2 * _GENEROUS_BYTES_PER_PIXEL <= place.budget:
+        return side
+    room = math.isqrt(footprint().pixels_in(place.budget // 2)) - 2 * place.align
+    side = min(side, room // place.align * place.align)
+    if side < SMALLEST_TILE and place.limited:
+        raise UpscaleError(
+            f"the memory limit of {place.budget / 1e6:.0f} MB is too small: the network needs about "
+            f"{2 * footprint().at((SMALLEST_TILE + 2 * place.align) ** 2) / 1e6:.0f} MB for its smallest tile"
+        )
+    return max(side, SMALLEST_TILE)
+
+
 # Sides of cores, in input pixels. On a CPU tiles of this size keep the features in its caches (the times are
 # in benchmarks/speed.md). On a GPU they only keep the display alive and cancelling quick. Where tiles change
 # the result they are larger, and begin later: correctness before speed.
 _LOCAL_SIDE = {"cpu": 192, "cuda": 1024, "mps": 512}
+_STAGED_SIDE = {"cpu": 128, "cuda": 1024, "mps": 512}
+# Smaller images run at once: so many pixels stay in the caches anyway.
+_UNSTAGED_PIXELS = {"cpu": 160 * 160, "cuda": 1 << 22, "mps": 1 << 20}
 _WHOLE_IMAGE_SIDE = {"cpu": 512, "cuda": 1024, "mps": 512}
 _UNTILED_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 22, "mps": 1 << 20}
 

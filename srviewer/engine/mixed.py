@@ -10,8 +10,9 @@ from typing import TypeGuard, cast
 import torch
 from torch import Tensor, fx, nn
 
-from srviewer.networks.bsrn import ChannelContrast
-from srviewer.networks.safmn import SAFM, ChannelLayerNorm
+from srviewer.engine.tracing import traced
+from srviewer.networks.safmn import ChannelLayerNorm
+from srviewer.networks.whole_image import WholeImageLayer
 from srviewer.zoo.spec import Family, ModelSpec
 
 # Where rounding is felt: the first convolution's output, which the long skip carries to the end, and the last
@@ -19,12 +20,12 @@ from srviewer.zoo.spec import Family, ModelSpec
 _HEAD: dict[Family, str] = {"fmen": "head", "maffsrn": "head", "safmn": "to_feat", "bsrn": "shallow"}
 _TAIL: dict[Family, str] = {"fmen": "tail", "maffsrn": "tail", "safmn": "to_img", "bsrn": "upsample"}
 
-# Their forward asks for shapes or dtypes, or iterates over tensors, which tracing cannot follow.
-_OPAQUE = (SAFM, ChannelLayerNorm, ChannelContrast)
+# One step of the graph each.
+_OPAQUE = (WholeImageLayer, ChannelLayerNorm)
 _ACTIVATIONS = (nn.LeakyReLU, nn.ReLU, nn.GELU, nn.Sigmoid)
 
 
-def mixed(network: nn.Module, spec: ModelSpec, dtype: torch.dtype, *, merge: bool) -> nn.Module | None:
+def mixed(network: nn.Module, spec: ModelSpec, dtype: torch.dtype, *, merge: bool) -> fx.GraphModule | None:
     """Return a copy of a network that computes in `dtype` except where its rounding would be seen, on 0..1.
 
     The first and the last convolution and all sums of the residual stream (sums that no activation follows)
@@ -39,7 +40,7 @@ def mixed(network: nn.Module, spec: ModelSpec, dtype: torch.dtype, *, merge: boo
 
     Returns
     -------
-    A module that maps float32 in 0..1 to nominally 0..1, whatever the network's own value range is, for use
+    A graph that maps float32 in 0..1 to nominally 0..1, whatever the network's own value range is, for use
     without gradients; None if this network cannot be rewritten.
     """
     if spec.family not in _HEAD:
@@ -48,11 +49,9 @@ def mixed(network: nn.Module, spec: ModelSpec, dtype: torch.dtype, *, merge: boo
     copied = copy.deepcopy(network)
     if spec.value_range != 1 and not _fold_range(copied, head, tail, spec.value_range):
         return None
-    try:
-        graph = _Tracer().trace(copied)
-    except (fx.proxy.TraceError, TypeError, ValueError):
+    module = traced(copied)
+    if module is None:
         return None
-    module = fx.GraphModule(copied, graph)
     # At x4 FMEN's last convolution has 6 % of its Multi-Adds, and all else is in 16 bits: fp32 at both ends
     # would take a fifth of its time, for 0.004 dB.
     ends_matter = spec.family != "fmen" or spec.scale < 4
@@ -64,7 +63,8 @@ def mixed(network: nn.Module, spec: ModelSpec, dtype: torch.dtype, *, merge: boo
     module.graph.eliminate_dead_code()
     module.graph.lint()
     module.recompile()
-    return module.eval()
+    module.eval()
+    return module
 
 
 def _fold_range(network: nn.Module, head: str, tail: str, value_range: float) -> bool:
@@ -77,14 +77,6 @@ def _fold_range(network: nn.Module, head: str, tail: str, value_range: float) ->
         last.weight.div_(value_range)
         last.bias.div_(value_range)
     return True
-
-
-class _Tracer(fx.Tracer):
-    """Records a network's forward, keeping opaque modules whole."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Tell whether a module stays one step of the graph."""
-        return isinstance(m, _OPAQUE) or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Rewriting:
@@ -242,6 +234,10 @@ class ConvActivation(nn.Module):
     """A convolution that applies an activation to its sums before it writes them.
 
     That spares a pass over the features, which on a CPU costs up to a sixth of a network's time.
+
+    Attributes
+    ----------
+    reach : pixels around its own that it looks at.
     """
 
     def __init__(self, conv: nn.Conv2d, activation: nn.Module) -> None:
@@ -252,6 +248,7 @@ class ConvActivation(nn.Module):
         self._stride = list(conv.stride)
         self._dilation = list(conv.dilation)
         self._groups = conv.groups
+        self.reach = _reach(conv)
         self._name, self._numbers, self._variant = _named(activation)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -272,7 +269,12 @@ class ConvActivation(nn.Module):
 
 
 class ConvSum(nn.Module):
-    """A convolution that adds a tensor to its sums before it writes them."""
+    """A convolution that adds a tensor to its sums before it writes them.
+
+    Attributes
+    ----------
+    reach : pixels around its own that it looks at.
+    """
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
@@ -282,6 +284,7 @@ class ConvSum(nn.Module):
         self._stride = list(conv.stride)
         self._dilation = list(conv.dilation)
         self._groups = conv.groups
+        self.reach = _reach(conv)
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         """Map N x inputs x H x W, and `other` of the output's shape, to N x outputs x H' x W'."""
@@ -312,6 +315,12 @@ def _is_plain(module: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Return whether a module is a convolution that the merged operations know."""
     return (
         type(module) is nn.Conv2d and module.padding_mode == "zeros" and not isinstance(module.padding, str)
+    )
+
+
+def _reach(conv: nn.Conv2d) -> int:
+    return max(
+        int(step) * (size - 1) // 2 for step, size in zip(conv.dilation, conv.kernel_size, strict=True)
     )
 
 

@@ -111,6 +111,10 @@ class Stopwatch:
     Parameters
     ----------
     clock : seconds that only grow; replaced in tests.
+
+    Attributes
+    ----------
+    tiles : finished so far; a fraction where a tile takes several steps.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -118,10 +122,11 @@ class Stopwatch:
         self._begin = clock()
         self._paused = 0.0
         self._first_seconds = 0.0
-        self._first_work = 0
-        self._work = 0
-        self._pixels = 0
-        self._tiles = 0
+        self._first_work = 0.0
+        self._work = 0.0
+        self._pixels = 0.0
+        self._steps = 0
+        self.tiles = 0.0
 
     def seconds(self) -> float:
         """Return the seconds since the start, pauses left out."""
@@ -135,47 +140,49 @@ class Stopwatch:
         """Leave the time since `begin` (from `now`) out of the account."""
         self._paused += self._clock() - begin
 
-    def tile_done(self, *, work: int, pixels: int) -> None:
-        """Count a finished tile.
+    def tile_done(self, *, work: float, pixels: float, share: float = 1.0) -> None:
+        """Count a finished tile, or a step on the way to it.
 
         Parameters
         ----------
-        work : input pixels that the network saw for it.
+        work : input pixels that the network saw for it, or any other measure of what it took.
         pixels : output pixels that were gained by it.
+        share : of a tile.
         """
-        self._tiles += 1
+        self.tiles += share
+        self._steps += 1
         self._work += work
         self._pixels += pixels
-        if self._tiles == 1:
+        if self._steps == 1:
             self._first_seconds, self._first_work = self.seconds(), work
 
     def megapixels_per_second(self) -> float:
         """Return millions of output pixels per second since the start."""
         return self._pixels / 1e6 / max(self.seconds(), 1e-9)
 
-    def progress(self, *, work_left: int, tiles_left: int, memory_bytes: int) -> Progress:
+    def progress(self, *, work_left: float, tiles_left: float, memory_bytes: int) -> Progress:
         """Return the account so far.
 
         Parameters
         ----------
-        work_left : input pixels that the network will still see.
+        work_left : what is still to do, in the measure of `tile_done`.
         tiles_left : tiles still to do.
         memory_bytes : in use now.
         """
         seconds = self.seconds()
         eta: float | None = None
-        if self._tiles:
+        if self._steps:
             # The first tile pays for warming up (kernels chosen, memory got): the later ones foretell better.
             later = self._work > self._first_work
             spent = seconds - self._first_seconds if later else seconds
             work = self._work - self._first_work if later else self._work
             eta = spent / work * work_left
         return Progress(
-            tiles_done=self._tiles,
-            tiles=self._tiles + tiles_left,
+            tiles_done=int(self.tiles + 1e-6),  # many shares may add up to just below a whole
+            tiles=round(self.tiles + tiles_left),
             elapsed_seconds=seconds,
             eta_seconds=eta,
-            milliseconds_per_tile=1000 * seconds / self._tiles if self._tiles else 0.0,
+            milliseconds_per_tile=1000 * seconds / self.tiles if self.tiles else 0.0,
             megapixels_per_second=self.megapixels_per_second(),
             memory_bytes=memory_bytes,
         )

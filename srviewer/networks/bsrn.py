@@ -12,6 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from srviewer.networks.whole_image import (
+    Area,
+    PooledGrid,
+    Span,
+    WholeImageLayer,
+    Windows,
+    sliding_windows,
+    strided_positions,
+)
+
 ConvKind = Literal["bsconv", "bsconv_s", "dsconv", "conv"]
 """A 3x3 convolution's make: BSConvU, BSConvS, depthwise separable, or plain."""
 
@@ -161,13 +171,14 @@ class ESA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map N x channels x H x W to the same shape."""
         reduced = self.reduce(x)
-        coarse = F.interpolate(self.coarse(reduced), size=x.shape[-2:], mode="bilinear", align_corners=False)
-        attention: Tensor = self.attention(self.expand(coarse + self.skip(reduced)))
+        attention: Tensor = self.attention(self.expand(self.coarse(reduced) + self.skip(reduced)))
         return attention * x
 
 
-class ESAGrid(nn.Module):
-    """The coarse branch of ESA: cell j of its output covers rows 6j to 6j + 14 of its input."""
+class ESAGrid(PooledGrid):
+    """The coarse branch of ESA: cell j of its grid covers rows 6j to 6j + 14 of its input."""
+
+    margin = 2  # the strided convolution's window of pixel 2i reaches to 2i + 2
 
     def __init__(
         self,
@@ -187,10 +198,36 @@ class ESAGrid(nn.Module):
         self.activation = nn.GELU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map N x channels x H x W to N x channels x h x w, one cell every six pixels."""
-        pooled = self.pool(self.stride_conv(x))
+        """Map N x channels x H x W to the same shape, smooth between cells that lie six pixels apart."""
+        cells = self.work(self.pool(self.stride_conv(x)))
+        return F.interpolate(cells, size=x.shape[-2:], mode="bilinear", align_corners=False)
+
+    def work(self, pooled: Tensor) -> Tensor:
+        """Map the pooled cells, N x channels x h x w, to the same shape."""
         output: Tensor = self.conv3(self.activation(self.conv2(self.activation(self.conv1(pooled)))))
         return output
+
+    def windows(self, length: int) -> Windows:
+        """Return the windows over the strided convolution's outputs."""
+        return sliding_windows((length - 3) // 2 + 1, 7, 3)
+
+    def positions_of(self, span: Span) -> tuple[int, int]:
+        """Return the strided convolution's outputs that belong to `span`."""
+        return strided_positions(span, 0, 2, span)
+
+    def positions(self, features: Tensor, crop: Area, core: Area) -> tuple[Tensor, int, int]:
+        """Return the strided convolution's outputs of `core`, with the first one's row and column."""
+        top, bottom = strided_positions(core.rows, 0, 2, crop.rows)
+        left, right = strided_positions(core.columns, 0, 2, crop.columns)
+        if top == bottom or left == right:
+            return features[:, :, :0, :0], top, left
+        y, x = 2 * top - crop.rows.start, 2 * left - crop.columns.start
+        seen = features[:, :, y : y + 2 * (bottom - top) + 1, x : x + 2 * (right - left) + 1]
+        return self.stride_conv(seen), top, left
+
+    def spread(self, joined: Tensor, crop: Area, region: Area) -> Tensor:
+        """Return the output on `crop`."""
+        return self.bilinear(joined, crop, region)
 
 
 class CCA(nn.Module):
@@ -214,18 +251,47 @@ class CCA(nn.Module):
         return weights * x
 
 
-class ChannelContrast(nn.Module):
+class ChannelContrast(WholeImageLayer):
     """The biased standard deviation of each channel over the whole image, plus its mean."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map N x C x H x W to N x C x 1 x 1 of the same dtype."""
-        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        # Two vectorised passes: `torch.std_mean` takes ten times as long on a CPU.
-        mean = wide.mean(dim=(2, 3), keepdim=True)
-        variance = (wide - mean).square().mean(dim=(2, 3), keepdim=True)
-        # A constant channel gets the gradient 0 this way, not the NaN of a square root at 0.
-        deviation = variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt()
-        return (deviation + mean).to(x.dtype)
+        mean, variance = _moments(x)
+        return _contrast(mean, variance).to(x.dtype)
+
+    def begin(self, region: Area, like: Tensor) -> Tensor:
+        """Return sums of no pixels: N x C x 2, values and squares (float64 where the device has it)."""
+        dtype = torch.float32 if like.device.type == "mps" else torch.float64
+        return torch.zeros(*like.shape[:2], 2, dtype=dtype, device=like.device)
+
+    def gather(self, shared: Tensor, features: Tensor, crop: Area, core: Area, region: Area) -> None:
+        """Add the sums over `core`; within it they are taken about its mean, so that little is cancelled."""
+        part = crop.cut(features, core)
+        mean, variance = (one.to(shared.dtype).flatten(1) for one in _moments(part))
+        pixels = part.shape[2] * part.shape[3]
+        shared += torch.stack((mean, variance + mean.square()), dim=2) * pixels
+
+    def join(self, shared: Tensor, region: Area) -> Tensor:
+        """Return N x C x 1 x 1, in the dtype of the sums."""
+        mean, square = (shared / (region.rows.size * region.columns.size)).unbind(2)
+        return _contrast(mean, (square - mean.square()).clamp_min(0))[:, :, None, None]
+
+    def spread(self, joined: Tensor, crop: Area, region: Area) -> Tensor:
+        """Return the statistics, which are the same everywhere."""
+        return joined
+
+
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean and the biased variance of each channel, N x C x 1 x 1, at least in float32."""
+    wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+    # Two vectorised passes: `torch.std_mean` takes ten times as long on a CPU.
+    mean = wide.mean(dim=(2, 3), keepdim=True)
+    return mean, (wide - mean).square().mean(dim=(2, 3), keepdim=True)
+
+
+def _contrast(mean: Tensor, variance: Tensor) -> Tensor:
+    # A constant channel gets the gradient 0 this way, not the NaN of a square root at 0.
+    return variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt() + mean
 
 
 class ChannelWeight(nn.Module):

@@ -23,6 +23,7 @@ from srviewer.networks.fusion import (
     scaled,
     weight_normed,
 )
+from srviewer.networks.whole_image import Area, PooledGrid, Span, Windows, sliding_windows, strided_positions
 
 _SLOPE = 0.05  # of every Leaky ReLU
 _REDUCTION = 4  # of channels inside the attention of a MAB
@@ -192,15 +193,16 @@ class MAB(nn.Module):
         """Map N x channels x H x W to the same shape."""
         x = self.conv2(self.activation(self.conv1(x)))
         reduced = self.reduce(x)
-        coarse = F.interpolate(self.coarse(reduced), size=reduced.shape[-2:], mode="nearest")
-        attention = self.attention(F.relu(self.expand(coarse + reduced)))
+        attention = self.attention(F.relu(self.expand(self.coarse(reduced) + reduced)))
         local: Tensor = self.local_attention(self.local_depthwise(self.local_pointwise(x)))
         output: Tensor = x * attention * local
         return output
 
 
-class MABGrid(nn.Module):
-    """The coarse branch of a MAB: cell j of its output covers rows 6j - 1 to 6j + 13 of its input."""
+class MABGrid(PooledGrid):
+    """The coarse branch of a MAB: cell j of its grid covers rows 6j - 1 to 6j + 13 of its input."""
+
+    margin = 1  # the strided convolution's window of pixel 2i reaches from 2i - 1 to 2i + 1
 
     def __init__(self, *, channels: int) -> None:
         super().__init__()
@@ -211,10 +213,46 @@ class MABGrid(nn.Module):
         self.activation = nn.LeakyReLU(_SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map N x channels x H x W to N x channels x h x w, one cell every six pixels."""
-        pooled = self.pool(self.stride_conv(x))
+        """Map N x channels x H x W to the same shape, made of cells that lie six pixels apart."""
+        cells = self.work(self.pool(self.stride_conv(x)))
+        return F.interpolate(cells, size=x.shape[-2:], mode="nearest")
+
+    def work(self, pooled: Tensor) -> Tensor:
+        """Map the pooled cells, N x channels x h x w, to the same shape."""
         output: Tensor = self.activation(self.conv(pooled)) + self.activation(self.dilated_conv(pooled))
         return output
+
+    def windows(self, length: int) -> Windows:
+        """Return the windows over the strided convolution's outputs."""
+        return sliding_windows((length - 1) // 2 + 1, 7, 3)
+
+    def positions_of(self, span: Span) -> tuple[int, int]:
+        """Return the strided convolution's outputs that belong to `span`."""
+        return strided_positions(span, 1, 1, span)
+
+    def positions(self, features: Tensor, crop: Area, core: Area) -> tuple[Tensor, int, int]:
+        """Return the strided convolution's outputs of `core`, with the first one's row and column."""
+        top, bottom = strided_positions(core.rows, 1, 1, crop.rows)
+        left, right = strided_positions(core.columns, 1, 1, crop.columns)
+        if top == bottom or left == right:
+            return features[:, :, :0, :0], top, left
+        y, x = 2 * top - 1 - crop.rows.start, 2 * left - 1 - crop.columns.start
+        height, width = 2 * (bottom - top) + 1, 2 * (right - left) + 1
+        # Zeros stand beyond the image's border only: elsewhere the crop has the pixels.
+        seen = F.pad(
+            features[:, :, max(0, y) : y + height, max(0, x) : x + width],
+            (
+                max(0, -x),
+                max(0, x + width - features.shape[3]),
+                max(0, -y),
+                max(0, y + height - features.shape[2]),
+            ),
+        )
+        return F.conv2d(seen, self.stride_conv.weight, self.stride_conv.bias, stride=2), top, left
+
+    def spread(self, joined: Tensor, crop: Area, region: Area) -> Tensor:
+        """Return the output on `crop`."""
+        return self.nearest(joined, crop, region)
 
 
 def _shuffled(left: Tensor, right: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from srviewer.networks.whole_image import Area, PooledGrid, Span, Windows, even_windows
+
 NormKind = Literal["layer", "batch", "instance", "none"]
 """What normalises the features before SAFM and before CCM."""
 
@@ -124,15 +126,15 @@ class SAFM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map N x channels x H x W to the same shape."""
         parts = x.chunk(_PARTS, dim=1)
-        maps = [scale(part) for scale, part in zip(self.scales, parts, strict=True)]
+        maps = [scale(parts[level]) for level, scale in enumerate(self.scales)]
         modulation: Tensor = self.activation(self.aggregation(torch.cat(maps, dim=1)))
         return modulation * x if self.modulation else modulation
 
 
-class ScaleMap(nn.Module):
+class ScaleMap(PooledGrid):
     """One part of the channels, pooled to a grid that spans the whole image, convolved and brought back.
 
-    The pooled cells are the output of the submodule `pool`.
+    The pooled cells are the output of the submodule `pool`. With a divisor of 1 it is a plain convolution.
     """
 
     def __init__(self, *, channels: int, divisor: int) -> None:
@@ -143,10 +145,31 @@ class ScaleMap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map N x channels x H x W to the same shape."""
-        coarse: Tensor = self.conv(self.pool(x))
+        coarse = self.work(self.pool(x))
         if self.divisor == 1:
             return coarse
         return F.interpolate(coarse, size=x.shape[-2:], mode="nearest")
+
+    def work(self, pooled: Tensor) -> Tensor:
+        """Map the pooled cells, N x channels x h x w, to the same shape."""
+        output: Tensor = self.conv(pooled)
+        return output
+
+    def windows(self, length: int) -> Windows:
+        """Return the windows of the grid over the pixels of an axis."""
+        return even_windows(length, self.divisor)
+
+    def positions_of(self, span: Span) -> tuple[int, int]:
+        """Return the pixels of `span`."""
+        return span.start, span.stop
+
+    def positions(self, features: Tensor, crop: Area, core: Area) -> tuple[Tensor, int, int]:
+        """Return the features of `core`, with its first row and column."""
+        return crop.cut(features, core), core.rows.start, core.columns.start
+
+    def spread(self, joined: Tensor, crop: Area, region: Area) -> Tensor:
+        """Return the output on `crop`."""
+        return self.nearest(joined, crop, region)
 
 
 class GridMaxPool(nn.Module):
