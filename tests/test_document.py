@@ -12,7 +12,7 @@ from session_listening import Listener, picture, tile, upscaled
 from srviewer.analysis.metrics import Metrics
 from srviewer.imaging.files import ImageFileError, write_image
 from srviewer.imaging.resize import downscale
-from srviewer.session.document import MOST_RECENT, Document, DocumentError
+from srviewer.session.document import Document
 from srviewer.session.entries import GivenReference, ImageId, MadeReference
 from srviewer.session.events import (
     CurrentChanged,
@@ -26,8 +26,10 @@ from srviewer.session.events import (
     TileArrived,
 )
 from srviewer.session.geometry import PixelRect, Size
+from srviewer.session.image_list import DocumentError
 from srviewer.session.loading import LoadError, load
 from srviewer.session.pixel_store import MemoryBudget, PixelKey, PixelStore, image_bytes
+from srviewer.session.recent import MOST_RECENT
 from srviewer.session.scores import Consistency, NotMeasured, ScoreRow, sorted_rows
 
 BSRN, BICUBIC = "bsrn_x4", "bicubic_x4"

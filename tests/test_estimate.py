@@ -9,6 +9,7 @@ import pytest
 
 from srviewer.engine.request import UpscaleOptions, UpscaleResult
 from srviewer.imaging.image import Image
+from srviewer.session.entries import ResultFacts
 from srviewer.session.estimate import (
     Estimate,
     History,
@@ -93,7 +94,7 @@ def test_a_result_becomes_a_measurement() -> None:
     result = UpscaleResult(
         image, "bsrn_x4@official", 4, "Some CPU", "bf16", 96, 4, True, 2.0, 0.04, 500_000_000, 0
     )
-    assert Measurement.of(BSRN, OPTIONS, result) == RUN
+    assert Measurement.of(BSRN, OPTIONS, ResultFacts.of(result)) == RUN
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from session_listening import Listener, picture, tile, upscaled
 
 from srviewer.engine.request import Progress, UpscaleOptions
 from srviewer.imaging.files import write_image
+from srviewer.imaging.image import Image
 from srviewer.session.catalogue import (
     ModelRow,
     by_family,
@@ -30,11 +31,12 @@ from srviewer.session.events import (
     ViewportChanged,
 )
 from srviewer.session.geometry import WHOLE, PixelRect, Point, Rect, Size
-from srviewer.session.intake import take_in
+from srviewer.session.intake import ListedImage, take_in
 from srviewer.session.loading import load
 from srviewer.session.queue import QueueError
+from srviewer.session.running import WorkOrder
 from srviewer.session.selection import Selection
-from srviewer.session.session import Session, WorkOrder
+from srviewer.session.session import Session
 from srviewer.session.sessionfile import open_session, save_session
 from srviewer.session.viewport import Viewport
 from srviewer.zoo.spec import SPECS
@@ -74,7 +76,9 @@ def work_off(session: Session) -> list[WorkOrder]:
         source = order.picture
         if source is None:
             assert order.load is not None
-            source = load(order.load)
+            loaded = load(order.load)
+            assert isinstance(loaded, Image)
+            source = loaded
         scale = session.scale_of(job.model)
         assert scale is not None
         session.job_progressed(job.id, Progress(0, 1, 0.0, None, 0.0, 0.0, 1))
@@ -322,7 +326,8 @@ def test_a_session_is_saved_and_opened(session: Session, tmp_path: Path) -> None
     other.resize_panes(Size(400, 300))
     paste(other)
     opened = open_session(path)
-    other.restore(opened, [Size(40, 30)] * 2)
+    headers = [ListedImage(image.path, Size(40, 30), 8) for image in opened.record.images]
+    other.restore(opened, headers)
     assert [entry.path for entry in other.document.images] == [tmp_path / "a.png", tmp_path / "b.png"]
     assert other.document.ticked == session.document.ticked
     assert other.comparison == session.comparison

@@ -131,6 +131,13 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "canvas",
     ),
     ActionSpec(
+        "open_region",
+        "Open region as image",
+        "Edit",
+        ("Ctrl+Shift+N",),
+        "Open the selected region of pane A's picture as an image of its own",
+    ),
+    ActionSpec(
         "escape",
         "Clear selection",
         "Edit",
@@ -290,6 +297,13 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Go to the next place where the networks disagree most",
         "canvas",
         separated=True,
+    ),
+    ActionSpec(
+        "check_seams",
+        "Check seams",
+        "Analyse",
+        (),
+        "Compare tiled results with untiled ones, as far as those fit into memory",
     ),
     ActionSpec(
         "pick_point",

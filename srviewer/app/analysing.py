@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QImage
 
+from srviewer.app.file_runs import check_seams
 from srviewer.app.heat import attribution_image, density_image, grey_image, pale_image, reduced
 from srviewer.engine.request import Progress, UpscaleOptions
 from srviewer.imaging.image import Image
-from srviewer.session.analyses import AnalysisOrder, AttributionOrder, FeaturesOrder, SpectraOrder
+from srviewer.session.analyses import (
+    AnalysisOrder,
+    AttributionOrder,
+    FeaturesOrder,
+    SeamsOrder,
+    SpectraOrder,
+)
+from srviewer.session.entries import SeamCheck
 from srviewer.session.geometry import PixelRect, Size
 
 if TYPE_CHECKING:
@@ -136,7 +144,21 @@ class FoundSpectra:
     blocks: tuple[BlockSpectra, ...]
 
 
-Outcome = FoundAttribution | FoundFeatures | FoundSpectra
+@dataclass(frozen=True, eq=False)
+class FoundSeams:
+    """How far a tiled result is from the untiled one.
+
+    Attributes
+    ----------
+    order : what was asked.
+    seams : the answer; its region is one of the picture that was given.
+    """
+
+    order: SeamsOrder
+    seams: SeamCheck
+
+
+Outcome = FoundAttribution | FoundFeatures | FoundSpectra | FoundSeams
 """What comes of an analysis."""
 
 
@@ -180,6 +202,9 @@ def analyse(
             return _features(order, model, picture, options, account)
         case SpectraOrder():
             return _spectra(order, model, picture, options, account)
+        case SeamsOrder():
+            account.progress(0, 1)
+            return FoundSeams(order, check_seams(picture, model, options, account.stopping))
 
 
 def small_spectrum(plane: NDArray[np.floating]) -> Spectrum:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import sys
 
@@ -16,8 +15,9 @@ from srviewer.app.controller import Controller
 from srviewer.app.diagnostics import FaultCatcher, Interrupts, log_qt_messages, start_log
 from srviewer.app.main_window import MainWindow
 from srviewer.app.message_bar import Message, MessageAction
+from srviewer.app.overrides import Overrides
 from srviewer.app.screenshot import Screenshot
-from srviewer.app.settings import Settings, SettingsStore, settings_file
+from srviewer.app.settings import SettingsStore, settings_file
 from srviewer.app.theme import apply_theme
 from srviewer.session.geometry import PixelRect
 from srviewer.session.selection import Selection
@@ -55,10 +55,11 @@ class Application(QObject):
         super().__init__()
         self._arguments = arguments
         store = SettingsStore(None if arguments.screenshot is not None else settings_file())
-        settings = _with_arguments(store.load(), arguments)
+        overrides = Overrides(store.load(), arguments)
+        settings = overrides.applied()
         apply_theme(self._app, settings.theme)
         self.controller = Controller(settings, self)
-        self.window = MainWindow(self.controller, store)
+        self.window = MainWindow(self.controller, store, kept=overrides.taken_back)
         # a picture of the window must not depend on the screen: without one Qt pretends to 800 x 800
         size = arguments.size or (_SCREENSHOT_SIZE if arguments.screenshot is not None else None)
         if size is not None:
@@ -135,17 +136,3 @@ class Application(QObject):
             )
         if self._shot is not None:
             self._shot.fail(text)
-
-
-def _with_arguments(settings: Settings, arguments: GuiArguments) -> Settings:
-    """Return the settings as the command line changes them."""
-    if arguments.theme is not None:
-        settings = dataclasses.replace(settings, theme=arguments.theme)
-    if arguments.models:
-        settings = dataclasses.replace(settings, ticked=arguments.models)
-    options = settings.options
-    if arguments.device != "auto":
-        options = dataclasses.replace(options, device=arguments.device)
-    if arguments.precision != "auto":
-        options = dataclasses.replace(options, precision=arguments.precision)
-    return dataclasses.replace(settings, options=options)

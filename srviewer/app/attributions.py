@@ -161,6 +161,8 @@ class Attributions(QObject):
         scale = self._session.scale_of(model)
         if current is None or current.input_size is None or scale is None or centre is None:
             return None
+        if current.by_region:
+            return None  # networks look at images in memory
         choice, selection = self._choice, self._session.selection
         if choice.side is None:
             if selection is None:

@@ -18,9 +18,12 @@ from srviewer.app.diagnostics import diagnostics_text, log_file
 from srviewer.app.file_commands import FileCommands
 from srviewer.app.flipper import Flipper
 from srviewer.app.message_bar import Message
+from srviewer.app.run_commands import RunCommands
 from srviewer.app.theme import ThemeChoice, apply_theme
-from srviewer.session.comparison import ColourMap, Mode, Pane
-from srviewer.session.geometry import covering
+from srviewer.session.comparison import INPUT_PANE, ColourMap, Mode, Pane, PaneKind
+from srviewer.session.geometry import Size, covering
+from srviewer.session.naming import safe_model
+from srviewer.session.regions import is_huge, size_of
 from srviewer.session.selection import Selection
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class Commands(QObject):
     Attributes
     ----------
     files : the actions on files.
+    runs : the actions that run networks.
     flipper : what the key for flipping does.
     """
 
@@ -47,6 +51,7 @@ class Commands(QObject):
         self._controller = controller
         self._session = controller.session
         self.files = FileCommands(window, controller)
+        self.runs = RunCommands(window, controller)
         self.flipper = Flipper(controller.session, self)
 
     def handlers(self) -> Mapping[str, Callable[[], object]]:
@@ -67,6 +72,7 @@ class Commands(QObject):
             "paste": files.paste,
             "copy_result": self.copy_result,
             "select_view": self.select_view,
+            "open_region": self.open_region,
             "escape": self.escape,
             "preferences": self.preferences,
             "flip": self.flipper.press,
@@ -86,17 +92,18 @@ class Commands(QObject):
             "captions": self._window.toggle_captions,
             "full_screen": self._window.toggle_full_screen,
             "reset_layout": self._window.reset_layout,
-            "run": self.run,
-            "run_again": lambda: self._controller.runs.run(again=True),
+            "run": self.runs.run,
+            "run_again": self.runs.run_again,
             "pause": self._controller.runs.pause_or_resume,
             "cancel": queue.cancel_all,
-            "self_ensemble": self._toggle_ensemble,
-            "target_size": self.target_size,
-            "run_on_drop": self._toggle_run_on_drop,
+            "self_ensemble": self.runs.toggle_ensemble,
+            "target_size": self.runs.target_size,
+            "run_on_drop": self.runs.toggle_run_on_drop,
             "evaluate": self.evaluate,
             "choose_truth": self.choose_truth,
             "clear_truth": self.clear_truth,
             "next_disagreement": self._controller.measuring.next_disagreement,
+            "check_seams": self.runs.check_seams,
             "pick_point": self._window.toggle_picking,
             "attribute": self._attribute,
             "hide_maps": self._hide_maps,
@@ -125,6 +132,28 @@ class Commands(QObject):
         pane = self._session.comparison.a
         if pane is None or not self._controller.exports.copy(pane, lambda: self._tell("Copied.")):
             self._tell("There is no picture to copy yet.")
+
+    def open_region(self) -> None:
+        """Open the selected region, in pane A's picture, as an image of its own."""
+        session, current = self._session, self._session.document.current
+        selection = session.selection
+        if current is None or selection is None:
+            self._tell("Select a region first: drag with the right button.")
+            return
+        pane = session.comparison.a
+        picture = None if pane is None else session.readable_in(current.id, pane)
+        if picture is None:
+            pane, picture = INPUT_PANE, session.readable_in(current.id, INPUT_PANE)
+        if picture is None or pane is None:
+            self._tell("There is no picture yet.")
+            return
+        box = selection.in_size(size_of(picture))
+        size = Size(box.width, box.height)
+        if is_huge(size, picture.bits):
+            self._tell(f"A region of {size} is too large for memory as well: select a smaller one.")
+            return
+        model = f"_{safe_model(pane.model)}" if pane.kind is PaneKind.RESULT else ""
+        self._controller.loads.crop(f"{current.stem}{model}", picture, box)
 
     def select_view(self) -> None:
         """Select the part of the image in view."""
@@ -190,37 +219,7 @@ class Commands(QObject):
             apply_theme(app, theme)
         self._window.refresh_actions()
 
-    # Running
-
-    def run(self) -> None:
-        """Run the ticked networks wherever their results are missing."""
-        document = self._session.document
-        if not document.images:
-            self._tell("Open an image first.")
-        elif not document.ticked:
-            self._tell("Tick a network first.")
-        elif self._controller.runs.run() == 0 and self._session.queue.idle:
-            self._tell("All ticked networks have run on every image. Shift+F5 runs them again.")
-
-    def _toggle_ensemble(self) -> None:
-        options = self._controller.settings.options
-        self._controller.set_options(dataclasses.replace(options, self_ensemble=not options.self_ensemble))
-
-    def _toggle_run_on_drop(self) -> None:
-        settings = self._controller.settings
-        self._controller.settings = dataclasses.replace(settings, run_on_drop=not settings.run_on_drop)
-
-    def target_size(self) -> None:
-        """Ask for the size that results are saved in."""
-        from srviewer.app.dialogs.target_size import TargetSizeDialog
-
-        settings = self._controller.settings
-        current = self._session.document.current
-        size = None if current is None else current.input_size
-        answer = TargetSizeDialog.ask(settings.target, size, self._window)
-        if answer is not None:
-            self._controller.settings = dataclasses.replace(settings, target=answer)
-            self._tell(f"Results are saved {answer.text}.")
+    # Ground truth
 
     def evaluate(self) -> None:
         """Use the shown image as ground truth."""

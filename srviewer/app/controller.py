@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -22,15 +23,15 @@ from srviewer.app.message_bar import Message, MessageAction
 from srviewer.app.model_specs import ModelSpecs
 from srviewer.app.panes import Panes
 from srviewer.app.runs import Runs
+from srviewer.app.seam_checks import SeamChecks
 from srviewer.app.settings import Settings
 from srviewer.app.spectra import Spectra
+from srviewer.app.truths import Truths
 from srviewer.app.weights import WeightsKeeper
 from srviewer.app.worker import WorkerThread
 from srviewer.engine.request import PrecisionChoice, UpscaleOptions
 from srviewer.session.catalogue import default_ticked, offered
-from srviewer.session.comparison import TRUTH_PANE
-from srviewer.session.document import DocumentError
-from srviewer.session.entries import ImageId, MadeReference
+from srviewer.session.entries import ImageId
 from srviewer.session.estimate import Estimate, History, duration_text
 from srviewer.session.intake import Intake
 from srviewer.session.queue import Job, JobKind
@@ -58,11 +59,13 @@ class Controller(QObject):
     message(object) : a `Message` for the user.
     estimate_changed(str, str) : what the next run will cost: in short, and network by network.
     options_changed(object) : the `UpscaleOptions` that are in force.
+    files_wished(object) : networks shall run whose results go to files: pairs of `ImageId` and reference.
     stopped : everything has ended; the window may go.
 
     Attributes
     ----------
-    session, bridge, background, worker, loads, runs, measuring, panes, exports, weights : the parts.
+    session, bridge, background, worker, loads, runs, measuring, panes, exports, weights, truths, seams : the
+        parts.
     spectra, block_spectra, attributions, features, maps, specs : those that look inside networks.
     settings : those in force.
     """
@@ -70,6 +73,7 @@ class Controller(QObject):
     message = Signal(object)
     estimate_changed = Signal(str, str)
     options_changed = Signal(object)
+    files_wished = Signal(object)
     stopped = Signal()
 
     def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
@@ -97,6 +101,8 @@ class Controller(QObject):
             self.session, self.bridge, self.runs, lambda: self.settings.options, self
         )
         self.weights = WeightsKeeper(self.session, self.worker, self.background, self)
+        self.truths = Truths(self.session, lambda: self.settings.options, self)
+        self.seams = SeamChecks(self.session, self.runs, lambda: self.settings.options, self)
         self._stopping = False
         self._as_truth = False
         self._estimating = QTimer(self, singleShot=True, interval=0)
@@ -124,6 +130,11 @@ class Controller(QObject):
         self.exports.failed.connect(self._tell_error)
         self.weights.failed.connect(self._tell_error)
         self.weights.noted.connect(self._tell_note)
+        self.truths.failed.connect(self._tell_error)
+        self.truths.noted.connect(self._tell_note)
+        self.panes.faulted.connect(self._tell_error)
+        self.panes.whole_seen.connect(self.loads.take_thumbnail)
+        self.runs.written.connect(lambda path: self._tell_saved((path,), ()))
 
     def _offer(self) -> None:
         """Put the networks into the session, and tick those of the last time, or the first ones."""
@@ -193,6 +204,7 @@ class Controller(QObject):
         self.background.stop()
         self.worker.stop()
         self.exports.close()
+        self.session.document.close_files()
 
     # Bringing in
 
@@ -233,6 +245,27 @@ class Controller(QObject):
             )
             return
         self.session.run(self.settings.options, images)
+        self._tell_of_files(images)
+
+    def _tell_of_files(self, images: Sequence[ImageId]) -> None:
+        """Say why nothing was run where results go to files, and offer to ask where to."""
+        document, wanted = self.session.document, self.session.lacking_files(images)
+        left = [image for image in images if document.entry(image).by_region]
+        if left:
+            first = document.entry(left[0])
+            stay = f"{first.name} is {first.size}: it is shown from its file, and results of it go to files."
+            if len(left) > 1:
+                stay = f"{len(left)} images are shown from their files, and results of them go to files."
+        elif wanted:
+            stay = "Results that do not fit into memory go to files."
+        else:
+            return
+        run = MessageAction("Run to files…", partial(self._ask_for_files, tuple(images)))
+        self.message.emit(Message(stay, "note", (run,) if wanted else (), key="to files"))
+
+    def _ask_for_files(self, images: Sequence[ImageId]) -> None:
+        still_open = [image for image in images if image in self.session.document]
+        self.files_wished.emit(self.session.lacking_files(still_open))
 
     def _after_opening(self, opened: OpenedSession) -> None:
         for reference in opened.record.ticked:
@@ -251,62 +284,15 @@ class Controller(QObject):
 
     def evaluate(self, image: ImageId) -> None:
         """Use an image as ground truth, and run the ticked networks and bicubic on its reduction."""
-        session = self.session
-        scale = session.truth_scale()
-        try:
-            session.document.use_as_ground_truth(image, scale)
-        except DocumentError as error:
-            self._tell_error(f"{error}.")
-            return
-        self._run_evaluation(image)
+        self.truths.evaluate(image)
 
     def set_truth(self, image: ImageId, path: Path) -> None:
         """Take a file as an image's ground truth, if their sizes fit, and measure against it."""
-        from srviewer.imaging.files import ImageFileError, probe
-        from srviewer.session.geometry import Size
-        from srviewer.session.pairs import size_scale
-
-        entry = self.session.document.entry(image)
-        try:
-            info = probe(path)
-        except ImageFileError as error:
-            self._tell_error(str(error))
-            return
-        hr = Size(info.width, info.height)
-        lr = entry.size
-        scale = None if lr is None else size_scale(lr, hr)
-        if scale is None:
-            wanted = "" if lr is None else f"; {entry.name} is {lr}, so 2, 3 or 4 times that is needed"
-            self._tell_error(f"{path.name} is {hr}: it cannot be the ground truth{wanted}.")
-            return
-        self.session.document.set_ground_truth(image, path, scale)
-        self._run_evaluation(image)
+        self.truths.set_truth(image, path)
 
     def clear_truth(self, image: ImageId) -> None:
         """Have no ground truth for an image any more."""
         self.session.document.clear_ground_truth(image)
-
-    def _run_evaluation(self, image: ImageId) -> None:
-        """Run what is ticked, with bicubic as the base line, on one image."""
-        document = self.session.document
-        base = self.session.base_line(image)
-        if base not in document.ticked:
-            document.tick([base, *document.ticked])
-        current = document.current
-        if current is not None and current.id == image:  # the difference that counts now is that to the truth
-            self.session.compare(self.session.comparison.with_b(TRUTH_PANE))
-        reference = document.entry(image).reference
-        scale = None if reference is None else reference.scale
-        others = [
-            self.session.title_of(model)
-            for model in document.ticked
-            if self.session.scale_of(model) not in (None, scale)
-        ]
-        if others and isinstance(reference, MadeReference):
-            self._tell_note(
-                f"{', '.join(others)}: another scale than the ground truth's ×{scale}, so not measured."
-            )
-        self.session.run(self.settings.options, [image])
 
     # Settings
 

@@ -16,17 +16,21 @@ from srviewer.app.dialogs.export_figure import FigureAnswer, FigurePane
 from srviewer.app.dialogs.output import OutputItem
 from srviewer.app.dialogs.save_results import SaveAnswer
 from srviewer.app.feature_maps import FeatureMaps
+from srviewer.app.looked_at import is_reading_fault
 from srviewer.app.qimages import to_qimage
+from srviewer.app.region_picture import region_thumbnail
 from srviewer.app.target_size import TargetSize, TargetSizeError, resampled
 from srviewer.imaging.image import Image
 from srviewer.session.comparison import Pane, PaneKind
 from srviewer.session.entries import ImageId, ResultEntry
 from srviewer.session.geometry import PixelRect, Size
 from srviewer.session.naming import ResultNaming, safe_model
+from srviewer.session.regions import RegionFile
 from srviewer.session.session import Session
 
 _LOSSLESS = frozenset({".png", ".tif", ".tiff"})
 _DRAG_SIDE = 128  # logical pixels of the picture under the pointer
+_MOST_COPIED = 100_000_000  # pixels of a region: other programs take a picture from the clipboard whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +99,7 @@ class Exports(QObject):
         for image in document.images:
             for model in networks:
                 entry = document.result(image.id, model)
-                if entry is None:
+                if entry is None or entry.streamed:  # that one is a file already
                     continue
                 held = document.pixels(image.id, "result", model)
                 naming = ResultNaming(
@@ -166,9 +170,11 @@ class Exports(QObject):
             if order is None:
                 raise OSError(f"the result of {entry.model} is neither in memory nor in a file")
             try:
-                return made(order)
+                picture = made(order)
             except LoadError as error:
                 raise OSError(str(error)) from error
+            assert isinstance(picture, Image), "results that stay in their files are not offered"
+            return picture
 
         return load
 
@@ -273,17 +279,46 @@ class Exports(QObject):
     # Clipboard and dragging
 
     def copy(self, pane: Pane, done: Callable[[], object]) -> bool:
-        """Put a pane's picture into the clipboard, then call `done`; return whether it has one."""
+        """Put a pane's picture into the clipboard, then call `done`; return whether it has one.
+
+        Of a picture that stays in its file it is the selected region.
+        """
         current = self._session.document.current
         held = None if current is None else self._held(current.id, pane)
         if held is None:
-            return False
+            return current is not None and self._copy_region(current.id, pane, done)
 
         def deliver(image: QImage) -> None:
             QGuiApplication.clipboard().setImage(image)
             done()
 
         self._background.submit(lambda: _shown(held), deliver, urgency=Urgency.WISH)
+        return True
+
+    def _copy_region(self, image: ImageId, pane: Pane, done: Callable[[], object]) -> bool:
+        picture, selection = self._session.readable_in(image, pane), self._session.selection
+        if not isinstance(picture, RegionFile):
+            return False
+        if selection is None:
+            self.failed.emit("This picture is too large for the clipboard: select a region of it first.")
+            return True
+        box = selection.in_size(picture.size)
+        if box.width * box.height > _MOST_COPIED:
+            self.failed.emit(f"A region of {box} is too large for the clipboard: select a smaller one.")
+            return True
+
+        def deliver(image: QImage) -> None:
+            QGuiApplication.clipboard().setImage(image)
+            done()
+
+        def give_up(error: Exception) -> None:
+            if not is_reading_fault(error):
+                raise error
+            self.failed.emit(str(error))
+
+        self._background.submit(
+            lambda: _shown(picture.part(box)), deliver, urgency=Urgency.WISH, failed=give_up
+        )
         return True
 
     def drag_out(self, pane: Pane, source: QWidget) -> bool:
@@ -294,7 +329,7 @@ class Exports(QObject):
         document = self._session.document
         current = document.current
         held = None if current is None else self._held(current.id, pane)
-        if current is None or held is None:
+        if current is None or (held is None and self._session.readable_in(current.id, pane) is None):
             return False
         existing = current.path if pane.kind is PaneKind.INPUT and current.reference is None else None
         if pane.kind is PaneKind.RESULT:
@@ -319,6 +354,8 @@ class Exports(QObject):
         def work() -> QImage:
             from srviewer.imaging.writing import write_image
 
+            if held is None:  # it is in its file, which is what is carried
+                return to_qimage(region_thumbnail(target, _DRAG_SIDE))
             if known is None:
                 write_image(held, target, overwrite=True)
             return _shown(held).scaled(
@@ -339,8 +376,9 @@ class Exports(QObject):
 
         def give_up(error: Exception) -> None:
             from srviewer.imaging.faults import ImageFileError
+            from srviewer.session.loading import LoadError
 
-            if not isinstance(error, ImageFileError | OSError):
+            if not isinstance(error, ImageFileError | LoadError | OSError):
                 raise error
             self.failed.emit(str(error))
 

@@ -15,6 +15,7 @@ from srviewer.app.message_bar import Message
 from srviewer.app.metric_tables import MetricsForm, MetricsSheet, rendered
 from srviewer.app.scene import central_region
 from srviewer.session.entries import ImageEntry
+from srviewer.session.regions import STAYS_IN_FILE
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -110,7 +111,13 @@ class FileCommands(QObject):
 
         results = self._controller.exports.savable()
         if not results:
-            self._tell("There is no result to save yet: tick networks and run them.")
+            current = self._session.document.current
+            made = () if current is None else self._session.document.results_of(current.id)
+            files = [str(one.saved) for one in made if one.streamed]
+            if files:
+                self._tell(f"Already in {'a file' if len(files) == 1 else 'files'}: {', '.join(files)}.")
+            else:
+                self._tell("There is no result to save yet: tick networks and run them.")
             return
         settings = self._controller.settings
         begin = settings.output
@@ -127,6 +134,9 @@ class FileCommands(QObject):
 
         current = self._session.document.current
         panes = self._controller.exports.figure_panes()
+        if current is not None and current.by_region:
+            self._tell(f"{current.name}: {STAYS_IN_FILE}.")
+            return
         if current is None or current.input_size is None or not panes:
             self._tell("There is no result to draw yet: tick networks and run them.")
             return

@@ -41,9 +41,7 @@ class GrowingPicture:
         across, down = size.width // underlay.size.width, size.height // underlay.size.height
         whole = across >= 1 and underlay.size.times(across) == size and across == down
         self._cell = across if whole else 1
-        self._done: NDArray[np.bool_] = np.zeros(
-            (size.height // self._cell, size.width // self._cell), np.bool_
-        )
+        self._done: NDArray[np.bool_] | None = None  # nothing yet: of a huge result it takes a lot
         self._revisions: Counter[TileIndex] = Counter()
         self._revision = 0
 
@@ -64,8 +62,8 @@ class GrowingPicture:
 
     @property
     def revision(self) -> int:
-        """How many pieces were pasted."""
-        return self._revision
+        """How many pieces were pasted, and how far the input is there."""
+        return self._revision + self._underlay.revision
 
     @property
     def is_prepared(self) -> bool:
@@ -90,6 +88,9 @@ class GrowingPicture:
             raise ValueError(f"a piece of {width} x {height} at {x}, {y} is not within {self._size}")
         if not self._levels:
             self._levels = self._blank_levels(pixels.dtype)
+        if self._done is None:
+            cells = self._size.height // self._cell, self._size.width // self._cell
+            self._done = np.zeros(cells, np.bool_)
         self._levels[0][y : y + height, x : x + width] = pixels
         self._reduce(x, y, width, height)
         cell = self._cell
@@ -101,8 +102,8 @@ class GrowingPicture:
             self._revisions.update(self._pyramid.visible_tiles(level, view))
 
     def tile_revision(self, tile: TileIndex) -> int:
-        """Return how many pieces were pasted in or beside `tile`."""
-        return self._revisions[tile]
+        """Return how many pieces were pasted in or beside `tile`, and how far the input is there."""
+        return self._revisions[tile] + self._underlay.revision
 
     def is_quick(self, level: int, area: Rectangle) -> bool:
         """Return False: the input has to be enlarged."""
@@ -139,7 +140,7 @@ class GrowingPicture:
     def pixel(self, x: int, y: int) -> tuple[int, int, int] | None:
         """Return R, G, B of a finished pixel; None where it is not finished, and beside the picture."""
         inside = 0 <= x < self._size.width and 0 <= y < self._size.height
-        if not inside or not self._done[y // self._cell, x // self._cell]:
+        if not inside or self._done is None or not self._done[y // self._cell, x // self._cell]:
             return None
         red, green, blue = self._levels[0][y, x].tolist()
         return red, green, blue
@@ -179,6 +180,8 @@ class GrowingPicture:
 
     def _done_in(self, level: int, area: Rectangle) -> NDArray[np.bool_]:
         """Return which pixels of `area` are finished, by their centres."""
+        if self._done is None:
+            return np.zeros((area.height, area.width), np.bool_)
         half = 1 << level >> 1
         rows = (((np.arange(area.y, area.y + area.height) << level) + half) // self._cell).clip(
             0, self._done.shape[0] - 1

@@ -139,7 +139,7 @@ class Inspection(QObject):
     def _now(self) -> _Wanted | None:
         """Return what is asked of what is shown and selected now."""
         current = self._session.document.current
-        if self._question is None or current is None or current.state == "failed":
+        if self._question is None or current is None or current.state == "failed" or current.by_region:
             return None
         model, order = self._question
         selection = self._session.selection

@@ -29,6 +29,7 @@ from srviewer.app.inspection_exports import (
 from srviewer.app.message_bar import Message
 from srviewer.session.analyses import FeaturesOrder, SpectraOrder
 from srviewer.session.geometry import Point
+from srviewer.session.regions import STAYS_IN_FILE
 
 if TYPE_CHECKING:
     from srviewer.app.canvas import Canvas
@@ -140,8 +141,11 @@ class InspectionLinks(QObject):
         outcome = inspection.outcome
         found = outcome if isinstance(outcome, FoundSpectra) else None
         title = self._session.title_of(model)
-        if self._session.document.current is None:
+        current = self._session.document.current
+        if current is None:
             told = "Open an image to see what attention does to its frequencies."
+        elif current.by_region:
+            told = f"{current.name}: {STAYS_IN_FILE}."
         elif not model:
             told = "Tick a network first."
         elif spec is None:
@@ -173,7 +177,10 @@ class InspectionLinks(QObject):
     def attribute(self) -> None:
         """Make the maps of the chosen networks."""
         maps = self._controller.attributions
-        if maps.centre is None:
+        current = self._session.document.current
+        if current is not None and current.by_region:
+            self._tell(f"{current.name}: {STAYS_IN_FILE}.")
+        elif maps.centre is None:
             self._tell("Pick a point of the result, or select a region, to say what is to be explained.")
         elif maps.run() == 0:
             self._tell("Tick a network first: its maps are being made already, or none is chosen.")
@@ -230,13 +237,14 @@ class InspectionLinks(QObject):
         self._show_features()
 
     def _show_features(self) -> None:
-        inspection = self._controller.features
+        inspection, current = self._controller.features, self._session.document.current
         outcome = inspection.outcome
+        stays = current is not None and current.by_region
         self._features.set_found(
             outcome if isinstance(outcome, FoundFeatures) else None,
             inspection.job,
-            inspection.error,
-            has_image=self._session.document.current is not None,
+            STAYS_IN_FILE if stays else inspection.error,
+            has_image=current is not None,
         )
 
     def _send_map(self, choice: MapChoice) -> None:

@@ -6,19 +6,23 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
 from srviewer.app.background import Background, Task, Urgency
 from srviewer.app.bridge import Bridge
+from srviewer.app.picture import Picture
 from srviewer.app.qimages import to_pixels, to_qimage
+from srviewer.app.region_picture import region_thumbnail
 from srviewer.imaging.image import Image, Pixels
+from srviewer.imaging.pyramid import Rectangle
 from srviewer.session.entries import ImageId, MadeReference
 from srviewer.session.events import ImagesChanged
-from srviewer.session.geometry import Size
-from srviewer.session.intake import Intake, take_in
+from srviewer.session.geometry import PixelRect
+from srviewer.session.intake import Intake, ListedImage, listed_image, take_in
 from srviewer.session.orders import LoadOrder
 from srviewer.session.pixel_store import PixelKey, Role
+from srviewer.session.regions import Readable, RegionFile, RegionsClosedError, part_image
 from srviewer.session.session import Session
 from srviewer.session.sessionfile import SESSION_SUFFIX, OpenedSession
 
@@ -87,13 +91,13 @@ class Loads(QObject):
     def open_session(self, path: Path, others: Sequence[Path] = ()) -> None:
         """Put what a session file remembers in place of what is open, then open `others`."""
 
-        def work() -> tuple[OpenedSession, list[Size | None]]:
+        def work() -> tuple[OpenedSession, list[ListedImage | None]]:
             from srviewer.session.sessionfile import open_session
 
             opened = open_session(path)
-            return opened, [_size_of(image.path) for image in opened.record.images]
+            return opened, [_header_of(image.path) for image in opened.record.images]
 
-        def restore(found: tuple[OpenedSession, list[Size | None]]) -> None:
+        def restore(found: tuple[OpenedSession, list[ListedImage | None]]) -> None:
             self._session.restore(found[0], found[1])
             self.session_opened.emit(found[0])
             self.take(others)
@@ -113,6 +117,41 @@ class Loads(QObject):
         self._session.document.select(new)
         return new
 
+    def crop(self, name: str, picture: Readable, box: PixelRect) -> None:
+        """Add a part of a picture as an image of its own, and show it.
+
+        Parameters
+        ----------
+        name : of the image that it is a part of.
+        picture : what the part is taken of.
+        box : which part, in the picture's pixels.
+        """
+        named = f"{name} {box.width} × {box.height} at {box.x}, {box.y}"
+
+        def take(part: Image) -> None:
+            self._session.document.select(self._session.document.add_image(part, named))
+
+        self.read_part(picture, box, done=take, failed=self.failed.emit)
+
+    def read_part(
+        self,
+        picture: Readable,
+        box: PixelRect,
+        *,
+        done: Callable[[Image], None],
+        failed: Callable[[str], object],
+    ) -> None:
+        """Have a part of a picture read, in the picture's pixels, as an image without a path."""
+
+        def give_up(error: Exception) -> None:
+            from srviewer.imaging.faults import ImageFileError
+
+            if not isinstance(error, ImageFileError | RegionsClosedError | MemoryError):
+                raise error
+            failed(str(error) or "there is not enough memory for this region")
+
+        self._background.submit(lambda: part_image(picture, box), done, urgency=Urgency.WISH, failed=give_up)
+
     def _bring_in(self, intake: Intake) -> None:
         ids = self._session.take(intake)
         self.taken.emit(intake, ids)
@@ -127,9 +166,11 @@ class Loads(QObject):
     # Pixels
 
     def fetch(
-        self, order: LoadOrder, *, done: Callable[[Image], None], failed: Callable[[str], None]
+        self, order: LoadOrder, *, done: Callable[[Image | RegionFile], None], failed: Callable[[str], None]
     ) -> None:
         """Have a picture read or made, for the document and for whoever asks; it is done once for all.
+
+        One that is read by region comes as its open file, which the document closes.
 
         A picture that comes too late for the document (another ground truth by now) is a failure for those
         who asked.
@@ -158,7 +199,7 @@ class Loads(QObject):
         self.fetch(order, done=lambda _: None, failed=lambda _: None)
         return True
 
-    def _arrived(self, name: tuple[PixelKey, int], image: Image) -> None:
+    def _arrived(self, name: tuple[PixelKey, int], image: Image | RegionFile) -> None:
         fetch = self._fetching.pop(name)
         fitting = self._session.document.loaded(fetch.order, image)
         for index, done in enumerate(fetch.done):
@@ -206,7 +247,8 @@ class Loads(QObject):
         document = self._session.document
         if image not in document or image in self._thumbnails:
             return
-        path = document.entry(image).path
+        entry = document.entry(image)
+        path = entry.path
         held = document.pixels(image, "file")
         if path is None and held is None:
             return
@@ -214,6 +256,8 @@ class Loads(QObject):
         def work() -> QImage:
             from srviewer.imaging.files import read_thumbnail
 
+            if path is not None and entry.by_region:
+                return to_qimage(region_thumbnail(path, _THUMBNAIL_SIDE))
             if path is not None:
                 return to_qimage(read_thumbnail(path, _THUMBNAIL_SIDE))
             assert held is not None
@@ -226,13 +270,32 @@ class Loads(QObject):
         def give_up(error: Exception) -> None:
             del self._thumbnails[image]
             from srviewer.imaging.faults import ImageFileError
+            from srviewer.session.loading import LoadError
 
-            if not isinstance(error, ImageFileError | MemoryError):
+            if not isinstance(error, ImageFileError | LoadError | MemoryError):
                 raise error  # reading the image itself will tell the others
 
         self._thumbnails[image] = self._background.submit(
             work, deliver, urgency=Urgency.THUMBNAIL, failed=give_up
         )
+
+    def take_thumbnail(self, image: ImageId, picture: Picture) -> None:
+        """Make an image's small version of a picture whose coarse levels are there: its file stores none."""
+        top = picture.pyramid.levels - 1
+        width, height = picture.pyramid.level_size(top)
+
+        def work() -> QImage | None:
+            pixels = picture.read(top, Rectangle(0, 0, width, height))
+            if pixels is None:
+                return None
+            side = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+            return to_qimage(pixels[..., :3]).scaled(_THUMBNAIL_SIDE, _THUMBNAIL_SIDE, *side)
+
+        def deliver(thumbnail: QImage | None) -> None:
+            if thumbnail is not None and image in self._session.document:
+                self.thumbnail_made.emit(image, thumbnail)
+
+        self._background.submit(work, deliver, urgency=Urgency.THUMBNAIL)
 
     def _forget_closed(self, event: ImagesChanged) -> None:
         self._look.start()
@@ -248,23 +311,22 @@ class _Fetch:
 
     def __init__(self, order: LoadOrder) -> None:
         self.order = order
-        self.done: list[Callable[[Image], None]] = []
+        self.done: list[Callable[[Image | RegionFile], None]] = []
         self.failed: list[Callable[[str], None]] = []
 
-    def work(self) -> Image:
+    def work(self) -> Image | RegionFile:
         from srviewer.session.loading import load
 
         return load(self.order)
 
 
-def _size_of(path: Path) -> Size | None:
-    from srviewer.imaging.files import ImageFileError, probe
+def _header_of(path: Path) -> ListedImage | None:
+    from srviewer.imaging.faults import ImageFileError
 
     try:
-        info = probe(path)
+        return listed_image(path)
     except ImageFileError:
         return None
-    return Size(info.width, info.height)
 
 
 def _small(image: Image) -> Pixels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 
 import psutil
 from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, QTimer, Signal
@@ -44,20 +45,19 @@ from srviewer.app.docks.queue import QueueDock
 from srviewer.app.docks.spectrum import SpectrumDock
 from srviewer.app.empty_state import EmptyState
 from srviewer.app.inspection_links import InspectionLinks
-from srviewer.app.message_bar import Message, MessageAction, MessageBar
-from srviewer.app.settings import SettingsStore
+from srviewer.app.leaving import Leaving
+from srviewer.app.message_bar import Message, MessageBar
+from srviewer.app.settings import Settings, SettingsStore
 from srviewer.app.status_bar import StatusBar
 from srviewer.app.theme import application_icon, current_palette
 from srviewer.app.tool_bar import ToolBar
 from srviewer.app.window_links import WindowLinks
 from srviewer.session.entries import ImageId
 from srviewer.session.events import JobId
-from srviewer.session.wording import plural
 
 _LAYOUT_VERSION = 2
 _SAMPLE_MILLISECONDS = 500
 _WARM_MILLISECONDS = 250  # after the first paint: whoever is quick has dropped nothing yet
-_CLOSING = "closing"
 
 
 class MainWindow(QMainWindow):
@@ -67,6 +67,7 @@ class MainWindow(QMainWindow):
     ----------
     controller : everything that is not a widget; the window ends it when it closes.
     store : where the settings go at the end.
+    kept : what of the settings goes there: the command line's wishes count for one start only.
 
     Signals
     -------
@@ -77,11 +78,17 @@ class MainWindow(QMainWindow):
     painted = Signal()
     closed = Signal()
 
-    def __init__(self, controller: Controller, store: SettingsStore) -> None:
+    def __init__(
+        self,
+        controller: Controller,
+        store: SettingsStore,
+        *,
+        kept: Callable[[Settings], Settings] = lambda settings: settings,
+    ) -> None:
         super().__init__()
         self.controller = controller
         self._store = store
-        self._leaving = False
+        self._kept = kept
         self._ended = False
         self._was_painted = False
         self._plotting = False
@@ -122,6 +129,7 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status)
         self.commands = Commands(self, controller)
         self._in_front: Dock = self.metrics
+        self._leaving = Leaving(controller, self.commands.files.save_results)
         self.table = Actions(self, self.canvas, self.commands.handlers())
         self.menus = self.table.fill(self.menuBar())
         self.tools = ToolBar(self.table, self.menus["View/Zoom"], self)
@@ -332,19 +340,7 @@ class MainWindow(QMainWindow):
 
     def leave(self) -> None:
         """Stop what runs and close, without asking."""
-        self._leaving = True
-        self.controller.cancel_and_stop()
-
-    def _ask_to_leave(self) -> None:
-        jobs = [job for job in self.controller.session.queue.jobs if not job.finished]
-        self.show_message(
-            Message(
-                f"{plural(len(jobs), 'job')} not finished. Results that are not saved are lost.",
-                "warning",
-                (MessageAction("Stop and close", self.leave), MessageAction("Keep running", lambda: None)),
-                key=_CLOSING,
-            )
-        )
+        self._leaving.leave()
 
     def _end(self) -> None:
         """Remember everything, and end every thread."""
@@ -352,7 +348,7 @@ class MainWindow(QMainWindow):
             return
         self._ended = True
         self._sampling.stop()
-        settings = self.controller.remembered()
+        settings = self._kept(self.controller.remembered())
         if not self.isFullScreen():
             if self._hidden:
                 self.toggle_docks()
@@ -369,10 +365,8 @@ class MainWindow(QMainWindow):
     # Qt
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: D102, N802 -- Qt's name
-        if self.controller.is_busy and not self._ended:
+        if not self._ended and not self._leaving.may_close():
             event.ignore()
-            if not self._leaving:
-                self._ask_to_leave()
             return
         self._end()
         event.accept()

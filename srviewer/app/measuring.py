@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +11,14 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from srviewer.app.background import Background, Task, Urgency
 from srviewer.app.bridge import Bridge
 from srviewer.app.docks.histogram import Channel, HistogramCurve
-from srviewer.imaging.image import Image, Pixels
+from srviewer.app.looked_at import counted_part, counted_words, is_reading_fault, views_count
+from srviewer.app.region_scores import region_consistency
+from srviewer.imaging.image import Pixels
 from srviewer.session.comparison import INPUT_PANE, PaneKind
+from srviewer.session.geometry import PixelRect
+from srviewer.session.regions import STAYS_IN_FILE, Readable, part_of, size_of
 from srviewer.session.scores import Consistency, NotMeasured, Score, ScoreOrder
+from srviewer.session.selection import Selection
 from srviewer.session.session import Session
 
 if TYPE_CHECKING:
@@ -62,6 +67,7 @@ class Measuring(QObject):
         ):
             signal.connect(lambda _: self._start())
         bridge.selection_changed.connect(lambda _: self._rest.start())
+        bridge.viewport_changed.connect(lambda _: self._follow_view())
 
     @property
     def is_idle(self) -> bool:
@@ -79,6 +85,11 @@ class Measuring(QObject):
     def _start(self) -> None:
         self._look.start()
 
+    def _follow_view(self) -> None:
+        """Count anew what is in view of an image that stays in its file."""
+        if self._curves_wanted and views_count(self._session):
+            self._rest.start()
+
     def _measure(self) -> None:
         if not self._rest.isActive():
             self._measure_rested()
@@ -93,7 +104,6 @@ class Measuring(QObject):
 
     def _measure_orders(self, orders: Sequence[ScoreOrder]) -> None:
         """Begin what can be measured; the rest waits for its pixels."""
-        document = self._session.document
         for known, task in tuple(self._measured.items()):
             if not self._is_wanted(known):
                 task.drop()
@@ -102,22 +112,31 @@ class Measuring(QObject):
         for order in dict.fromkeys(orders):
             if order in self._measured or not self._is_wanted(order):
                 continue
-            key = order.key
-            result = document.pixels(key.image, "result", key.model)
-            other = document.pixels(key.image, order.against)
-            if result is None or other is None:
+            work = self._work(order)
+            if work is None:
                 self._waiting.append(order)
             else:
-                self._begin(order, result, other)
+                self._begin(order, work)
 
-    def _begin(self, order: ScoreOrder, result: Image, other: Image) -> None:
+    def _work(self, order: ScoreOrder) -> Callable[[], Score] | None:
+        """Return what measures an order, on any thread; None while pictures are missing."""
+        document, key = self._session.document, order.key
+        file = document.region_file(key.image, "result", key.model)
+        if file is not None:
+            lr = self._session.readable_in(key.image, INPUT_PANE)
+            return None if lr is None else lambda: region_consistency(order, file, lr)
+        result = document.pixels(key.image, "result", key.model)
+        other = document.pixels(key.image, order.against)
+        if result is None or other is None:
+            return None
+        return lambda: _score(order, result.pixels, other.pixels)
+
+    def _begin(self, order: ScoreOrder, work: Callable[[], Score]) -> None:
         def deliver(score: Score) -> None:
             self._measured.pop(order, None)
             self._session.document.scored(order, score)
 
-        self._measured[order] = self._background.submit(
-            lambda: _score(order, result.pixels, other.pixels), deliver, urgency=Urgency.MEASURE
-        )
+        self._measured[order] = self._background.submit(work, deliver, urgency=Urgency.MEASURE)
 
     def _is_wanted(self, order: ScoreOrder) -> bool:
         """Return whether an order's image is open, and its region still the selected one."""
@@ -145,34 +164,42 @@ class Measuring(QObject):
         if current is None:
             self.histograms_made.emit((), "")
             return
-        selection = self._session.selection
-        pictures: list[tuple[str, Pixels, bool]] = []
-        shown = [
-            pane for pane in self._session.panes if self._session.picture_in(current.id, pane) is not None
-        ]
-        for pane in shown or [INPUT_PANE]:  # before anything has run there is the input to look at
-            held = self._session.picture_in(current.id, pane)
-            if held is not None:
-                size = held.pixels.shape
-                part = held.pixels
-                if selection is not None:
-                    across = size[1] / selection.lr.width
-                    box = selection.pixels
-                    if across == int(across):
-                        cut = box.times(int(across))
-                        part = part[cut.y : cut.bottom, cut.x : cut.right]
-                pictures.append((self._session.pane_title(pane), part, pane.kind is PaneKind.TRUTH))
-        scope = "Whole image" if selection is None else f"Selection of {selection.pixels} of the input"
+        lr, region = current.input_size, self._session.looked_at
+        pictures: list[tuple[str, Readable, PixelRect, bool]] = []
+        boxes: list[PixelRect] = []
+        readable = [(pane, self._session.readable_in(current.id, pane)) for pane in self._session.panes]
+        shown = [(pane, picture) for pane, picture in readable if picture is not None]
+        if not shown:  # before anything has run there is the input to look at
+            picture = self._session.readable_in(current.id, INPUT_PANE)
+            shown = [] if picture is None else [(INPUT_PANE, picture)]
+        for pane, picture in shown:
+            size = size_of(picture)
+            box = PixelRect(0, 0, size.width, size.height)
+            if region is not None and lr is not None and size.width % lr.width == 0:
+                box = Selection(lr, region).in_size(size)
+            title, is_truth = self._session.pane_title(pane), pane.kind is PaneKind.TRUTH
+            boxes.append(box)
+            pictures.append((title, picture, counted_part(picture, box), is_truth))
+        scope = counted_words(self._session, [part for *_, part, _ in pictures], boxes)
+
+        def work() -> tuple[HistogramCurve, ...]:
+            return tuple(
+                curve
+                for title, picture, box, is_truth in pictures
+                for curve in histograms(title, part_of(picture, box), is_truth)
+            )
 
         def deliver(curves: tuple[HistogramCurve, ...]) -> None:
             self._curves = None
             self.histograms_made.emit(curves, scope)
 
-        self._curves = self._background.submit(
-            lambda: tuple(curve for one in pictures for curve in histograms(*one)),
-            deliver,
-            urgency=Urgency.CURVES,
-        )
+        def give_up(error: Exception) -> None:
+            self._curves = None
+            if not is_reading_fault(error):
+                raise error
+            self.histograms_made.emit((), "")
+
+        self._curves = self._background.submit(work, deliver, urgency=Urgency.CURVES, failed=give_up)
 
     # Disagreement
 
@@ -188,6 +215,9 @@ class Measuring(QObject):
         networks = [pair for pair in results if not pair[0].startswith("bicubic")]
         compared = networks if len(networks) >= 2 else results  # the base line disagrees with all of them
         held = [document.pixels(current.id, "result", model) for model, _ in compared]
+        if current.by_region and len(compared) >= 2:
+            self.nothing_found.emit(f"{current.name}: {STAYS_IN_FILE}.")
+            return
         pixels = [one.pixels for one in held if one is not None]
         if len(pixels) < 2:
             self.nothing_found.emit("Two networks' results are needed to find where they disagree.")

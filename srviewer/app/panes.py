@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from srviewer.app.background import Background, Task, Urgency
+from srviewer.app.background import Background
 from srviewer.app.bridge import Bridge
 from srviewer.app.feature_maps import FeatureMaps
 from srviewer.app.growing_picture import GrowingPicture
-from srviewer.app.picture import ArrayPicture, Picture
+from srviewer.app.pane_pictures import PanePictures
+from srviewer.app.picture import Picture
 from srviewer.app.scene import PaneContent
-from srviewer.imaging.image import Image
 from srviewer.session.comparison import Mode, Pane, PaneKind
 from srviewer.session.entries import ImageEntry, ImageId, ResultEntry
 from srviewer.session.events import JobChanged, TileArrived
 from srviewer.session.geometry import Point, Size, pixel_at
-from srviewer.session.pixel_store import PixelKey
 from srviewer.session.queue import Job
 from srviewer.session.results import PartialResult
 from srviewer.session.scores import Consistency, NotMeasured, Score
 from srviewer.session.session import Session
-from srviewer.session.wording import bytes_text, decibels_text, duration_text, similarity_text
+from srviewer.session.wording import bytes_text, decibels_text, duration_text, seams_text, similarity_text
 
 _PROGRESS_MILLISECONDS = 100  # between two looks at the shares of running jobs
 _THREE_LINES = 3
@@ -35,10 +34,17 @@ class Panes(QObject):
     -------
     changed(object) : the tuple of `PaneContent` of all panes.
     picture_changed(object) : a `Picture` that has got another piece.
+    values_came : values at the pointer that had to be read from a file are there now.
+    faulted(str) : one sentence why a file cannot be read.
+    whole_seen(object, object) : an `ImageId` whose file stores no coarse levels, and the `Picture` that has
+        them now.
     """
 
     changed = Signal(object)
     picture_changed = Signal(object)
+    values_came = Signal()
+    faulted = Signal(str)
+    whole_seen = Signal(object, object)
 
     def __init__(
         self,
@@ -50,11 +56,13 @@ class Panes(QObject):
     ) -> None:
         super().__init__(parent)
         self._session = session
-        self._background = background
         self._maps = maps
         self._shown: ImageId | None = None
-        self._pictures: dict[PixelKey, tuple[Image, Picture]] = {}
-        self._converting: dict[PixelKey, tuple[Image, Task[Image]]] = {}
+        self._pictures = PanePictures(session.document, background, self)
+        self._pictures.picture_changed.connect(self.picture_changed)
+        self._pictures.values_came.connect(self.values_came)
+        self._pictures.faulted.connect(self.faulted)
+        self._pictures.whole_seen.connect(self.whole_seen)
         self._growing: dict[str, tuple[PartialResult | None, Picture, GrowingPicture]] = {}
         self._pasted: dict[str, int] = {}
         self.contents: tuple[PaneContent, ...] = ()
@@ -75,13 +83,14 @@ class Panes(QObject):
             bridge.maps_changed,
         ):
             signal.connect(lambda _: self._soon.start())
+        self._pictures.came.connect(self._soon.start)
         bridge.tile_arrived.connect(self._paste)
         bridge.job_changed.connect(self._follow_job)
 
     @property
     def is_idle(self) -> bool:
         """Whether the contents are those of the session now."""
-        return not (self._soon.isActive() or self._later.isActive() or self._converting)
+        return not (self._soon.isActive() or self._later.isActive()) and self._pictures.is_idle
 
     def refresh(self) -> None:
         """Make the contents anew."""
@@ -93,9 +102,6 @@ class Panes(QObject):
             self._pictures.clear()
             self._growing.clear()
             self._pasted.clear()
-            for _, task in self._converting.values():
-                task.drop()
-            self._converting.clear()
         contents = (
             () if current is None else tuple(self._content(current, pane) for pane in self._session.panes)
         )
@@ -151,12 +157,11 @@ class Panes(QObject):
             return PaneContent(pane, current.name, (current.error or "cannot be read",), is_error=True)
         match pane.kind:
             case PaneKind.INPUT:
-                lines = () if current.input_size is None else (str(current.input_size),)
-                return PaneContent(pane, "Input", lines, self._held(current.id, "input"))
+                return self._input_content(current, pane)
             case PaneKind.TRUTH:
                 size = current.truth_size
                 lines = () if size is None else (str(size),)
-                return PaneContent(pane, "Ground truth", lines, self._held(current.id, "truth"))
+                return PaneContent(pane, "Ground truth", lines, self._pictures.held(current.id, "truth"))
             case PaneKind.RESULT:
                 return self._result_content(current, pane)
             case PaneKind.MAP:
@@ -166,13 +171,24 @@ class Panes(QObject):
                 picture, caption = shown
                 return PaneContent(pane, caption[0], caption[1:], picture)
 
+    def _input_content(self, current: ImageEntry, pane: Pane) -> PaneContent:
+        lines = [] if current.input_size is None else [str(current.input_size)]
+        picture = self._pictures.held(current.id, "input")
+        share = self._pictures.preparing(current.id, "input")
+        if share is not None:
+            lines.append(f"going through the file for a view of the whole: {share:.0%}")
+        elif current.by_region:
+            lines.append("shown from its file")
+        return PaneContent(pane, "Input", tuple(lines), picture, share)
+
     def _result_content(self, current: ImageEntry, pane: Pane) -> PaneContent:
         document, model = self._session.document, pane.model
         title = self._session.title_of(model)
         result, partial = document.result(current.id, model), document.partial(current.id, model)
         job = self._job_of(current.id, model)
         if partial is not None:
-            below = self._held(current.id, "result", model) or self._held(current.id, "input")
+            pictures = self._pictures
+            below = pictures.held(current.id, "result", model) or pictures.held(current.id, "input")
             growing = None
             if partial.size is not None and below is not None:
                 growing = self._growing_picture(model, partial, partial.size, below)
@@ -181,10 +197,9 @@ class Panes(QObject):
             return PaneContent(pane, title, _running_lines(job), growing, share)
         if result is not None:
             self._growing.pop(model, None)
-            return PaneContent(
-                pane, title, self._result_lines(current, result), self._held(current.id, "result", model)
-            )
-        below = self._held(current.id, "input")
+            lines = self._result_lines(current, result)
+            return PaneContent(pane, title, lines, self._pictures.held(current.id, "result", model))
+        below = self._pictures.held(current.id, "input")
         scale = self._session.scale_of(model)
         waiting = None
         if below is not None and scale is not None:
@@ -223,7 +238,7 @@ class Panes(QObject):
         parts += [duration_text(facts.seconds), bytes_text(facts.peak_memory_bytes)]
         lines = [" · ".join(parts)]
         selection = self._session.selection
-        if selection is not None and current.reference is not None:
+        if selection is not None and (current.reference is not None or result.streamed):
             score = document.score(current.id, result.model, selection.pixels)
             region = _score_parts(score)
             if region and self._session.comparison.mode is Mode.CROPS:
@@ -235,61 +250,20 @@ class Panes(QObject):
             remarks.append("≈ tiles differ from the whole")
         if facts.fp32_tiles:
             remarks.append(f"{facts.fp32_tiles} tiles again in fp32")
+        if result.seams is not None:
+            remarks.append(seams_text(result.seams))
+        if result.streamed and result.saved is not None:
+            remarks.append(f"in {result.saved.name}")
         if remarks:
             lines.append(" · ".join(remarks))
         return tuple(lines[:_THREE_LINES])
 
     # Pictures
 
-    def _held(self, image: ImageId, role: str, model: str = "") -> Picture | None:
-        """Return the picture of pixels in memory; None while they are not there, or converted to sRGB."""
-        match role:
-            case "input":
-                key = PixelKey(image, "input")
-            case "truth":
-                key = PixelKey(image, "truth")
-            case _:
-                key = PixelKey(image, "result", model)
-        held = self._session.document.pixels(image, key.role, key.model)
-        if held is None:
-            return None
-        known = self._pictures.get(key)
-        if known is not None and known[0] is held:
-            return known[1]
-        if held.icc is None:
-            picture: Picture = ArrayPicture(held.pixels, held.alpha)
-            self._pictures[key] = (held, picture)
-            return picture
-        self._convert(key, held)
-        return None if known is None else known[1]
-
-    def _convert(self, key: PixelKey, held: Image) -> None:
-        """Bring a picture to sRGB on the pool: a profile's arithmetic takes a second for some megapixels."""
-        running = self._converting.get(key)
-        if running is not None:
-            if running[0] is held:
-                return
-            running[1].drop()
-
-        def work() -> Image:
-            from srviewer.imaging.colour import to_srgb
-
-            return to_srgb(held)
-
-        def deliver(shown: Image) -> None:
-            self._converting.pop(key, None)
-            self._pictures[key] = (held, ArrayPicture(shown.pixels, shown.alpha, values=held.pixels))
-            self._soon.start()
-
-        self._converting[key] = (held, self._background.submit(work, deliver, urgency=Urgency.LOAD))
-
     def _forget_unshown(self) -> None:
         """Let go of pictures whose pixels the session has dropped, and of panes that are gone."""
         panes = {pane.model for pane in self._session.panes if pane.kind is PaneKind.RESULT}
-        for key in tuple(self._pictures):
-            gone = key.role == "result" and key.model not in panes
-            if gone or self._session.document.pixels(key.image, key.role, key.model) is None:
-                del self._pictures[key]
+        self._pictures.forget_unshown(panes)
         for model in tuple(self._growing):
             if model not in panes:
                 del self._growing[model]

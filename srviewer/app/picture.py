@@ -160,7 +160,7 @@ class ArrayPicture:
         if down == 0 and source == 0 and self._file is not None:
             part = part.copy()  # the pages of the file are let go of
         for _ in range(down):
-            part = _halved(part)
+            part = halved(part)
         if self._file is not None and source == 0:
             self._count_mapped(self._file, area, down)
         return part
@@ -198,7 +198,7 @@ class ArrayPicture:
         assert first is not None, "a level has at least one row"
         kept = {_FIRST_KEPT: first}
         for level in range(_FIRST_KEPT + 1, self._pyramid.levels):
-            kept[level] = _halved(kept[level - 1])
+            kept[level] = halved(kept[level - 1])
         self._kept = kept  # at once: readers on other threads see all levels or none
 
     def _count_mapped(self, file: mmap.mmap, area: Rectangle, down: int) -> None:
@@ -295,7 +295,7 @@ def _reach(first: float, last: float, length: int) -> tuple[int, int]:
     return start, max(min(math.ceil(last) + 2, length), start + 1)
 
 
-def _halved(pixels: Pixels) -> Pixels:
+def halved(pixels: Pixels) -> Pixels:
     """Average 2 x 2 pixels; with four channels the colours count as much as they are opaque."""
     if pixels.shape[2] == 3:
         return halve(pixels)

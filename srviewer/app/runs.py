@@ -5,18 +5,27 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from srviewer.app.bridge import Bridge
+from srviewer.app.file_runs import facts_of
 from srviewer.app.loads import Loads
-from srviewer.app.worker import AnalysisRequest, UpscaleRequest, WorkerThread
+from srviewer.app.requests import AnalysisRequest, FileRequest, UpscaleRequest
+from srviewer.app.worker import WorkerThread
 from srviewer.engine.request import FinishedTile, Progress, UpscaleOptions, UpscaleResult
 from srviewer.imaging.image import Image
+from srviewer.session.analyses import SeamsOrder
 from srviewer.session.events import JobChanged, JobId
 from srviewer.session.queue import QueueError
-from srviewer.session.session import Session, WorkOrder
+from srviewer.session.regions import STAYS_IN_FILE, RegionFile
+from srviewer.session.running import WorkOrder
+from srviewer.session.session import Session
+
+if TYPE_CHECKING:  # a type only: its module loads torch
+    from srviewer.engine.streaming import StreamedResult
 
 _FRAME_MILLISECONDS = 16  # tiles are handed on at most 60 times a second
 _FRAME_SECONDS = 0.006  # that go into handing on; what is left over waits for the next frame
@@ -34,11 +43,13 @@ class Runs(QObject):
     -------
     failed(object) : the `Job` that failed.
     analysed(object, object) : a `Job` and what came of it (`srviewer.app.analysing.Outcome`).
+    written(object) : the path of a result that was written as it was made, and is whole now.
     idle : nothing runs or waits any more.
     """
 
     failed = Signal(object)
     analysed = Signal(object, object)
+    written = Signal(object)
     idle = Signal()
 
     def __init__(
@@ -67,6 +78,7 @@ class Runs(QObject):
         worker.progressed.connect(self._progressed)
         worker.tile_finished.connect(self._gather)
         worker.finished.connect(self._finished)
+        worker.streamed.connect(self._streamed)
         worker.analysed.connect(self._analysed)
         worker.failed.connect(self._failed)
         worker.cancelled.connect(self._cancelled)
@@ -153,8 +165,15 @@ class Runs(QObject):
             if self._session.queue.idle:
                 self.idle.emit()
             return
+        if order.job.output is not None:
+            self._send_files(order, order.job.output)
+            return
         if order.picture is not None:
             self._send(order, order.picture)
+            return
+        file = self._session.document.region_file(order.job.image, "input")
+        if file is not None:
+            self._take_part(order, file)
             return
         assert order.load is not None, "a work order holds a picture or says how to make it"
         attempt = order.job.attempt
@@ -164,9 +183,35 @@ class Runs(QObject):
             failed=lambda reason: self._not_loaded(order.job.id, attempt, reason),
         )
 
-    def _loaded(self, order: WorkOrder, picture: Image) -> None:
-        if self._waits(order.job.id, order.job.attempt):
+    def _loaded(self, order: WorkOrder, picture: Image | RegionFile) -> None:
+        if not self._waits(order.job.id, order.job.attempt):
+            return
+        if isinstance(picture, RegionFile):
+            self._take_part(order, picture)
+        else:
             self._send(order, picture)
+
+    def _take_part(self, order: WorkOrder, file: RegionFile) -> None:
+        """Read the part of an image that a job is about, from the file that the image stays in."""
+        job = order.job
+        region = job.analysis.region if isinstance(job.analysis, SeamsOrder) else None
+        if region is None:
+            self._fail(job.id, STAYS_IN_FILE)
+            return
+        self._loads.read_part(
+            file,
+            region,
+            done=lambda part: self._loaded(order, part),
+            failed=lambda reason: self._not_loaded(job.id, job.attempt, reason),
+        )
+
+    def _send_files(self, order: WorkOrder, output: Path) -> None:
+        job = order.job
+        if order.path is None:
+            self._fail(job.id, "this image is in no file")
+            return
+        self._sent = job.id
+        self._thread.upscale_file(FileRequest(job.id, job.model, job.options, order.path, output))
 
     def _not_loaded(self, job: JobId, attempt: int, reason: str) -> None:
         if self._waits(job, attempt):
@@ -212,6 +257,15 @@ class Runs(QObject):
     def _finished(self, job: int, result: UpscaleResult) -> None:
         if self._ended(job):
             self._session.job_done(JobId(job), result)
+
+    def _streamed(self, job: int, result: StreamedResult) -> None:
+        if not self._ended(job):
+            return
+        ended = self._session.queue.job(JobId(job))
+        document = self._session.document
+        bits = document.entry(ended.image).bits if ended.image in document else None
+        self._session.job_streamed(ended.id, facts_of(result, bits or 8), result.path)
+        self.written.emit(result.path)
 
     def _analysed(self, job: int, outcome: object) -> None:
         if self._ended(job):

@@ -10,10 +10,12 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from srviewer.app.background import Background, Task, Urgency
 from srviewer.app.bridge import Bridge
-from srviewer.imaging.image import Image, Pixels
+from srviewer.app.looked_at import is_reading_fault, looked_at_words, middle_of, views_count
 from srviewer.session.comparison import INPUT_PANE, TRUTH_PANE, Pane, PaneKind
 from srviewer.session.entries import ImageId
 from srviewer.session.geometry import PixelRect, Size
+from srviewer.session.regions import Readable, part_of, size_of
+from srviewer.session.selection import Selection
 from srviewer.session.session import Session
 
 if TYPE_CHECKING:
@@ -61,8 +63,8 @@ class _Key:
 class _Wanted:
     key: _Key
     title: str
-    picture: Image
-    less: Image | None
+    picture: Readable
+    less: Readable | None
 
 
 class Spectra(QObject):
@@ -86,7 +88,7 @@ class Spectra(QObject):
         self._background = background
         self._is_watched = False
         self._subject: SpectrumSubject | None = "pictures"
-        self._known: dict[_Key, tuple[Image, Image | None, PaneSpectrum]] = {}
+        self._known: dict[_Key, tuple[Readable, Readable | None, PaneSpectrum]] = {}
         self._task: tuple[_Wanted, Task[PaneSpectrum]] | None = None
         self._look = QTimer(self, singleShot=True, interval=0)
         self._look.timeout.connect(self._go_on)
@@ -102,6 +104,7 @@ class Spectra(QObject):
         ):
             signal.connect(lambda _: self._start())
         bridge.selection_changed.connect(lambda _: self._rest.start())
+        bridge.viewport_changed.connect(lambda _: self._follow_view())
 
     @property
     def is_idle(self) -> bool:
@@ -128,6 +131,11 @@ class Spectra(QObject):
     def _start(self) -> None:
         self._look.start()
 
+    def _follow_view(self) -> None:
+        """Look at what is in view of an image that stays in its file."""
+        if self._is_watched and views_count(self._session):
+            self._rest.start()
+
     def _go_on(self) -> None:
         """Tell what is known, and begin the first spectrum that is missing."""
         self._look.stop()
@@ -147,7 +155,7 @@ class Spectra(QObject):
                 self._task = None
         if self._is_watched and self._subject is not None:
             there = [self._known[one.key][2] for one in wanted if self._is_known(one)]
-            self.made.emit(tuple(there), self._scope())
+            self.made.emit(tuple(there), looked_at_words(self._session))
         if missing:
             self._begin(missing[0])
 
@@ -156,9 +164,11 @@ class Spectra(QObject):
         return known is not None and known[0] is wanted.picture and known[1] is wanted.less
 
     def _begin(self, wanted: _Wanted) -> None:
-        region = self._session.selection
+        current, region = self._session.document.current, self._session.looked_at
+        lr = None if current is None else current.input_size
+        looked_at = None if region is None or lr is None else Selection(lr, region)
         cut: Callable[[Size], PixelRect | None] = (
-            (lambda size: None) if region is None else lambda size: region.in_size(size)
+            (lambda size: None) if looked_at is None else lambda size: looked_at.in_size(size)
         )
 
         def work() -> PaneSpectrum:
@@ -169,13 +179,12 @@ class Spectra(QObject):
             self._known[wanted.key] = (wanted.picture, wanted.less, found)
             self._go_on()
 
-        self._task = wanted, self._background.submit(work, deliver, urgency=Urgency.CURVES)
+        def give_up(error: Exception) -> None:
+            self._task = None  # asked for again when something changes
+            if not is_reading_fault(error):
+                raise error
 
-    def _scope(self) -> str:
-        selection = self._session.selection
-        if self._session.document.current is None:
-            return ""
-        return "Whole image" if selection is None else f"Selection of {selection.pixels} of the input"
+        self._task = wanted, self._background.submit(work, deliver, urgency=Urgency.CURVES, failed=give_up)
 
     # What is wanted
 
@@ -185,10 +194,9 @@ class Spectra(QObject):
             return []
         panes = list(dict.fromkeys((INPUT_PANE, *self._session.panes)))
         held = {
-            pane: image for pane in panes if (image := self._session.picture_in(current.id, pane)) is not None
+            pane: one for pane in panes if (one := self._session.readable_in(current.id, pane)) is not None
         }
-        selection = self._session.selection
-        region = None if selection is None else selection.pixels
+        region = self._session.looked_at
         if self._subject == "pictures":
             return [
                 _Wanted(_Key(current.id, pane, None, region), self._session.pane_title(pane), image, None)
@@ -206,7 +214,7 @@ class Spectra(QObject):
             for pane, less in pairs
         ]
 
-    def _pairs(self, held: dict[Pane, Image], *, has_truth: bool) -> tuple[list[tuple[Pane, Pane]], str]:
+    def _pairs(self, held: dict[Pane, Readable], *, has_truth: bool) -> tuple[list[tuple[Pane, Pane]], str]:
         """Return which panes are taken from which: the truth from each result, else B from A."""
         results = [pane for pane in held if pane.kind is PaneKind.RESULT]
         if has_truth:
@@ -223,8 +231,8 @@ class Spectra(QObject):
         return [(a, b)], ""
 
 
-def _same_size(a: Image, b: Image) -> bool:
-    return (a.width, a.height) == (b.width, b.height)
+def _same_size(a: Readable, b: Readable) -> bool:
+    return size_of(a) == size_of(b)
 
 
 def _spectrum(wanted: _Wanted, cut: Callable[[Size], PixelRect | None]) -> PaneSpectrum:
@@ -232,25 +240,15 @@ def _spectrum(wanted: _Wanted, cut: Callable[[Size], PixelRect | None]) -> PaneS
     from srviewer.analysis.spectrum import plane_of
     from srviewer.app.analysing import small_spectrum
 
-    size = Size(wanted.picture.width, wanted.picture.height)
+    size = size_of(wanted.picture)
     box = cut(size) or PixelRect(0, 0, size.width, size.height)
-    inner = _middle(box)
-    plane = plane_of(_part(wanted.picture.pixels, inner))
+    inner = middle_of(box, LARGEST_SIDE)
+    plane = plane_of(part_of(wanted.picture, inner))
     if wanted.less is not None:
-        plane = plane - plane_of(_part(wanted.less.pixels, inner))
+        plane = plane - plane_of(part_of(wanted.less, inner))
     return PaneSpectrum(
         wanted.title,
         small_spectrum(plane),
         wanted.key.pane.kind is PaneKind.TRUTH,
         None if inner == box else Size(inner.width, inner.height),
     )
-
-
-def _part(pixels: Pixels, box: PixelRect) -> Pixels:
-    return pixels[box.y : box.bottom, box.x : box.right]
-
-
-def _middle(box: PixelRect) -> PixelRect:
-    """Return the middle of a region, as large as a spectrum is taken of at most."""
-    width, height = min(box.width, LARGEST_SIDE), min(box.height, LARGEST_SIDE)
-    return PixelRect(box.x + (box.width - width) // 2, box.y + (box.height - height) // 2, width, height)

@@ -10,7 +10,7 @@ from PySide6.QtGui import QActionGroup, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QLabel, QMenu, QSizePolicy, QStatusBar, QToolButton, QWidget
 
 from srviewer.app.theme import current_palette, numbers_font
-from srviewer.app.worker import DeviceFacts
+from srviewer.app.torch_loading import DeviceFacts
 from srviewer.engine.request import PrecisionChoice
 from srviewer.session.wording import bytes_text
 

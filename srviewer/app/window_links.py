@@ -32,6 +32,7 @@ class WindowLinks(QObject):
         self._controller = controller
         self._session = controller.session
         self._activities: dict[ImageId, str] = {}
+        self._pointed: Point | None = None
         self._soon = QTimer(self, singleShot=True, interval=0)
         self._soon.timeout.connect(self.refresh_actions)
         self._link_canvas()
@@ -138,6 +139,8 @@ class WindowLinks(QObject):
         controller.estimate_changed.connect(self._show_estimate)
         controller.options_changed.connect(self._show_options)
         controller.stopped.connect(window.close)
+        controller.files_wished.connect(window.commands.runs.run_to_files)
+        controller.panes.values_came.connect(lambda: self._show_values(self._pointed))
         controller.measuring.histograms_made.connect(window.histogram.set_histograms)
         controller.worker.worker.devices_known.connect(window.status.set_devices)
         bridge.viewport_changed.connect(lambda event: self._show_viewport())
@@ -188,6 +191,7 @@ class WindowLinks(QObject):
         window.setWindowTitle("SR Viewer" if current is None else f"{current.name} – SR Viewer")
 
     def _show_values(self, point: Point | None) -> None:
+        self._pointed = point
         values = self._controller.panes.values_at(point)
         current = self._session.document.current
         if point is None or not values or current is None:
@@ -268,6 +272,8 @@ class WindowLinks(QObject):
             ("choose_truth", has_image),
             ("clear_truth", reference is not None),
             ("zoom_selection", session.selection is not None),
+            ("open_region", session.selection is not None),
+            ("check_seams", bool(self._controller.seams.checkable)),
             ("attribute", has_image),
             ("hide_maps", current is not None and bool(session.maps_of(current.id))),
         ):

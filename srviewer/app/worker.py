@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
-import importlib.util
 import logging
-import os
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
-from srviewer.engine.request import FinishedTile, Progress, UpscaleOptions
+from srviewer.app.requests import AnalysisRequest, FileRequest, UpscaleRequest
+from srviewer.app.torch_loading import device_facts, load_libraries_of_torch, yield_to_window
+from srviewer.engine.request import FinishedTile, Progress
 from srviewer.imaging.image import Image
-from srviewer.session.analyses import AnalysisOrder
 from srviewer.session.events import JobId
 
 if TYPE_CHECKING:
@@ -34,65 +30,6 @@ STACK_BYTES = 16 << 20
 _MOST_MODELS = (
     6  # in memory at once: a light network takes some megabytes, loading and fusing it half a second
 )
-_NICENESS = 5  # of the thread and the ones that torch starts from it: the window is served first
-
-
-@dataclass(frozen=True, eq=False)
-class UpscaleRequest:
-    """One run of a network, as the worker gets it.
-
-    Attributes
-    ----------
-    job : the queue's name for it.
-    model : the network's reference.
-    options : how to run it.
-    picture : the network's input.
-    focus : part in view, left, top, right, bottom in 0..1: its tiles come first.
-    """
-
-    job: JobId
-    model: str
-    options: UpscaleOptions
-    picture: Image
-    focus: tuple[float, float, float, float] | None
-
-
-@dataclass(frozen=True, eq=False)
-class AnalysisRequest:
-    """One look inside a network, as the worker gets it.
-
-    Attributes
-    ----------
-    job : the queue's name for it.
-    model : the network's reference.
-    options : whose device and memory limit count; analyses run in fp32.
-    picture : the network's input.
-    order : what to do.
-    """
-
-    job: JobId
-    model: str
-    options: UpscaleOptions
-    picture: Image
-    order: AnalysisOrder
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceFacts:
-    """A processor that networks can run on.
-
-    Attributes
-    ----------
-    id : what options call it (``"cpu"``, ``"cuda:0"``).
-    kind : what sort of processor it is.
-    name : what it is called.
-    memory_bytes : its own memory; None for one that shares the machine's.
-    """
-
-    id: str
-    kind: Literal["cpu", "cuda", "mps"]
-    name: str
-    memory_bytes: int | None = None
 
 
 class Worker(QObject):
@@ -104,6 +41,7 @@ class Worker(QObject):
     progressed(int, object) : a job's `Progress`.
     tile_finished(int, object) : a job's `FinishedTile`, as the screen shows it: in sRGB.
     finished(int, object) : a job's `UpscaleResult`.
+    streamed(int, object) : a job's `srviewer.app.file_runs.StreamedResult`, whose file is there.
     analysed(int, object) : an analysis job's `srviewer.app.analysing.Outcome`.
     failed(int, str) : why a job failed, in one sentence.
     cancelled(int) : a job has stopped because it was asked to.
@@ -116,6 +54,7 @@ class Worker(QObject):
     progressed = Signal(int, object)
     tile_finished = Signal(int, object)
     finished = Signal(int, object)
+    streamed = Signal(int, object)
     analysed = Signal(int, object)
     failed = Signal(int, str)
     cancelled = Signal(int)
@@ -140,6 +79,19 @@ class Worker(QObject):
         # Whatever goes wrong inside, the queue must hear that this job has ended.
         try:
             self._upscale(request)
+        except Exception as error:  # noqa: BLE001 -- a fault of the program must not stop the queue
+            _log.exception("job %s (%s) failed", request.job, request.model)
+            self.failed.emit(request.job, f"{request.model}: {type(error).__name__}: {error}")
+
+    @Slot(object)
+    def upscale_file(self, request: FileRequest) -> None:
+        """Run one job from file to file; exactly one of streamed, failed and cancelled follows."""
+        if self._stopping():
+            self.cancelled.emit(request.job)
+            return
+        # Whatever goes wrong inside, the queue must hear that this job has ended.
+        try:
+            self._upscale_file(request)
         except Exception as error:  # noqa: BLE001 -- a fault of the program must not stop the queue
             _log.exception("job %s (%s) failed", request.job, request.model)
             self.failed.emit(request.job, f"{request.model}: {type(error).__name__}: {error}")
@@ -219,6 +171,37 @@ class Worker(QObject):
         else:
             self.finished.emit(request.job, result)
 
+    def _upscale_file(self, request: FileRequest) -> None:
+        from srviewer.app.file_runs import upscale_file
+        from srviewer.engine.request import Cancelled, UpscaleError
+        from srviewer.imaging.faults import ImageFileError
+        from srviewer.zoo.errors import ZooError
+
+        self._prepare_torch()
+        try:
+            model = self._load(request.model)
+            self.began.emit(request.job)
+            result = upscale_file(
+                request.input,
+                request.output,
+                model,
+                request.options,
+                progress=lambda progress: self._tell(request.job, progress),
+                cancelled=self._stopping,
+                paused=self.pause_asked.is_set,
+            )
+        except Cancelled:
+            self.cancelled.emit(request.job)
+        except ZooError as error:
+            self.model_broken.emit(request.model, str(error))
+            self.failed.emit(request.job, str(error))
+        except (UpscaleError, ImageFileError) as error:
+            self.failed.emit(request.job, str(error))
+        except MemoryError:
+            self.failed.emit(request.job, "there is not enough memory for this result")
+        else:
+            self.streamed.emit(request.job, result)
+
     def _analyse(self, request: AnalysisRequest) -> None:
         from srviewer.engine.request import Cancelled, UpscaleError
         from srviewer.zoo.errors import ZooError
@@ -278,15 +261,11 @@ class Worker(QObject):
         """Import torch and tell of the devices, the first time."""
         if self._devices_told:
             return
-        _yield_to_window()
-        _load_libraries_of_torch()
-        from srviewer.engine.device import devices
-
-        found = devices()
+        yield_to_window()
+        load_libraries_of_torch()
+        found = device_facts()
         self._devices_told = True
-        self.devices_known.emit(
-            tuple(DeviceFacts(one.id, one.kind, one.name, _device_memory(one.id, one.kind)) for one in found)
-        )
+        self.devices_known.emit(found)
 
 
 class WorkerThread(QObject):
@@ -294,8 +273,8 @@ class WorkerThread(QObject):
 
     Signals
     -------
-    upscale_asked(object), analysis_asked(object), inspect_asked(str), devices_asked, forget_asked : carry
-        requests over.
+    upscale_asked(object), file_asked(object), analysis_asked(object), inspect_asked(str), devices_asked,
+        forget_asked : carry requests over.
 
     Attributes
     ----------
@@ -303,6 +282,7 @@ class WorkerThread(QObject):
     """
 
     upscale_asked = Signal(object)
+    file_asked = Signal(object)
     analysis_asked = Signal(object)
     inspect_asked = Signal(str)
     devices_asked = Signal()
@@ -317,6 +297,7 @@ class WorkerThread(QObject):
         self.worker.moveToThread(self._thread)
         queued = Qt.ConnectionType.QueuedConnection
         self.upscale_asked.connect(self.worker.upscale, queued)
+        self.file_asked.connect(self.worker.upscale_file, queued)
         self.analysis_asked.connect(self.worker.analyse, queued)
         self.inspect_asked.connect(self.worker.inspect, queued)
         self.devices_asked.connect(self.worker.find_devices, queued)
@@ -326,6 +307,11 @@ class WorkerThread(QObject):
         """Begin a job; the one before must have ended."""
         self._begin()
         self.upscale_asked.emit(request)
+
+    def upscale_file(self, request: FileRequest) -> None:
+        """Begin a job from file to file; the one before must have ended."""
+        self._begin()
+        self.file_asked.emit(request)
 
     def analyse(self, request: AnalysisRequest) -> None:
         """Begin an analysis; the job before must have ended."""
@@ -387,38 +373,3 @@ def _display_converter(picture: Image) -> Callable[[FinishedTile], FinishedTile]
         return dataclasses.replace(tile, pixels=to_srgb(piece).pixels)
 
     return converted
-
-
-def _yield_to_window() -> None:
-    """Let the window come first where both want a core; threads that torch starts inherit this."""
-    if sys.platform.startswith("linux"):
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-
-
-def _load_libraries_of_torch() -> None:
-    """Load torch's large libraries before importing it, without holding the interpreter's lock meanwhile.
-
-    An import loads them under the lock, which stops the window for a quarter of a second; `dlopen` called as
-    a foreign function does not. They are the libraries that hold no Python, in the modes that torch itself
-    asks for; where one is missing, the import loads it as ever.
-    """
-    found = importlib.util.find_spec("torch") if sys.platform.startswith("linux") else None
-    if found is None or found.origin is None or "torch" in sys.modules:
-        return
-    folder = Path(found.origin).parent / "lib"
-    load = ctypes.CDLL(None).dlopen
-    load.restype, load.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_int]
-    for name, mode in (
-        ("libtorch_global_deps.so", os.RTLD_LAZY | os.RTLD_GLOBAL),
-        ("libtorch.so", os.RTLD_LAZY | os.RTLD_LOCAL),
-    ):
-        load(os.fsencode(folder / name), mode)
-
-
-def _device_memory(device: str, kind: str) -> int | None:
-    if kind != "cuda":
-        return None
-    import torch
-
-    return int(torch.cuda.get_device_properties(device).total_memory)

@@ -57,7 +57,21 @@ class SpectraOrder:
     region: PixelRect | None = None
 
 
-AnalysisOrder = AttributionOrder | FeaturesOrder | SpectraOrder
+@dataclass(frozen=True, slots=True)
+class SeamsOrder:
+    """Compare a tiled result with the untiled one.
+
+    Attributes
+    ----------
+    revision : of the result that is meant.
+    region : in pixels of the network's input; None leaves the choice to what fits into memory.
+    """
+
+    revision: int
+    region: PixelRect | None = None
+
+
+AnalysisOrder = AttributionOrder | FeaturesOrder | SpectraOrder | SeamsOrder
 """What a job other than upscaling is to do."""
 
 

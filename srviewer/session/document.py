@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from srviewer.engine.request import FinishedTile, UpscaleResult
+from srviewer.engine.request import FinishedTile, UpscaleOptions, UpscaleResult
 from srviewer.imaging.image import Image
 from srviewer.session.entries import (
     GivenReference,
@@ -15,14 +15,14 @@ from srviewer.session.entries import (
     MadeReference,
     Reference,
     ResultEntry,
+    ResultFacts,
+    SeamCheck,
 )
 from srviewer.session.events import (
     Change,
     CurrentChanged,
     ImagesChanged,
-    NoEvents,
     PixelsChanged,
-    RecentChanged,
     ReferenceChanged,
     ResultsChanged,
     ScoresChanged,
@@ -31,19 +31,16 @@ from srviewer.session.events import (
     TileArrived,
 )
 from srviewer.session.geometry import PixelRect, Size
-from srviewer.session.orders import LoadOrder, Making
-from srviewer.session.pixel_store import MemoryBudget, PixelKey, PixelStore, Role
+from srviewer.session.image_list import DocumentError, ImageList
+from srviewer.session.orders import LoadOrder
+from srviewer.session.pictures import Pictures, key_of
+from srviewer.session.pixel_store import MemoryBudget, PixelKey, Role
+from srviewer.session.regions import STAYS_IN_FILE, RegionFile
 from srviewer.session.results import PartialResult, Results
 from srviewer.session.scores import Score, ScoreKey, ScoreOrder, ScoreRow, Scores, score_row
 
-MOST_RECENT = 12
 
-
-class DocumentError(ValueError):
-    """The document cannot be changed as asked. The message is one sentence for the user."""
-
-
-class Document:
+class Document(ImageList):
     """What the session holds; every change is told to `events` once it is complete.
 
     Parameters
@@ -53,72 +50,15 @@ class Document:
     """
 
     def __init__(self, events: SessionEvents | None = None, budget: MemoryBudget | None = None) -> None:
-        self._events: SessionEvents = NoEvents() if events is None else events
-        self._entries: dict[ImageId, ImageEntry] = {}
-        self._current: ImageId | None = None
-        self._last_id = 0
+        super().__init__(events)
         self._ticked: tuple[str, ...] = ()
-        self._recent: tuple[Path, ...] = ()
         self._reference_revisions: dict[ImageId, int] = {}
         self._revision = 0
-        self._store = PixelStore(budget)
+        self._pictures = Pictures(budget)
         self._results = Results()
         self._scores = Scores()
 
     # Images
-
-    @property
-    def images(self) -> tuple[ImageEntry, ...]:
-        """All images in the order of their rows."""
-        return tuple(self._entries.values())
-
-    @property
-    def current(self) -> ImageEntry | None:
-        """The image that the panes show."""
-        return None if self._current is None else self._entries[self._current]
-
-    def __contains__(self, image: ImageId) -> bool:
-        return image in self._entries
-
-    def entry(self, image: ImageId) -> ImageEntry:
-        """Return the row of an image.
-
-        Raises
-        ------
-        DocumentError
-            If it is not (or no longer) in the document.
-        """
-        try:
-            return self._entries[image]
-        except KeyError:
-            raise DocumentError("this image is no longer open") from None
-
-    def add_files(self, paths: Iterable[Path]) -> tuple[ImageId, ...]:
-        """Add image files below the others; return their ids, in order.
-
-        A file that is already open is not added again: its own id is returned. If no image is shown, the
-        first is.
-        """
-        known = {_identity(entry.path): entry.id for entry in self.images if entry.path is not None}
-        ids: list[ImageId] = []
-        added: list[ImageId] = []
-        remembered: list[Path] = []
-        for path in paths:
-            identity = _identity(path)
-            if identity not in known:
-                image = self._new_id()
-                self._entries[image] = ImageEntry(image, path, path.name)
-                known[identity] = image
-                added.append(image)
-            ids.append(known[identity])
-            remembered.append(path)
-        if added:
-            self._events.images_changed(ImagesChanged("added", tuple(added)))
-        if remembered:
-            self.remember(remembered)
-        if self._current is None and ids:
-            self.select(ids[0])
-        return tuple(dict.fromkeys(ids))
 
     def add_image(self, image: Image, name: str) -> ImageId:
         """Add a picture that no file holds (pasted); it stays in memory until it is closed."""
@@ -126,7 +66,7 @@ class Document:
         self._entries[new] = ImageEntry(
             new, None, name, Size(image.width, image.height), image.bits, image.notes, "ready"
         )
-        gone = self._store.put(PixelKey(new, "file"), image, replaceable=False)
+        gone = self._pictures.put(PixelKey(new, "file"), image, replaceable=False)
         self._events.images_changed(ImagesChanged("added", (new,)))
         self._tell_gone(gone)
         if self._current is None:
@@ -144,75 +84,24 @@ class Document:
         self._reference_revisions.pop(image, None)
         self._results.drop_image(image)
         self._scores.drop_image(image)
-        self._store.drop_image(image)
+        self._pictures.drop_image(image)
         gone = self._hold_what_is_shown()
         self._events.images_changed(ImagesChanged("removed", (image,)))
         if was_current:
             self._events.current_changed(CurrentChanged(following))
         self._tell_gone(gone)
 
-    def move(self, image: ImageId, row: int) -> None:
-        """Move an image to another row (0 is the first; beyond the last means last)."""
-        entry = self.entry(image)
-        others = [one for one in self.images if one.id != image]
-        others.insert(max(row, 0), entry)
-        if tuple(others) == self.images:
-            return
-        self._entries = {one.id: one for one in others}
-        self._events.images_changed(ImagesChanged("changed", (image,), order=True))
-
-    def select(self, image: ImageId) -> None:
-        """Show an image."""
-        self.entry(image)
-        if image == self._current:
-            return
-        self._current = image
-        gone = self._hold_what_is_shown()
-        self._events.current_changed(CurrentChanged(image))
-        self._tell_gone(gone)
-
-    def select_beside(self, step: int) -> None:
-        """Show the next (1) or previous (-1) image; the first and the last are neighbours."""
-        order = list(self._entries)
-        if self._current is not None:
-            self.select(order[(order.index(self._current) + step) % len(order)])
-
     # Reading, done elsewhere: orders go out, pictures come in
-
-    def described(self, image: ImageId, size: Size, bits: int) -> None:
-        """Take what a file's header says, so that sizes are known before the pixels are."""
-        entry = self._entries.get(image)
-        if entry is not None:
-            self._put(replace(entry, size=size, bits=bits))
-
-    def sized(self, image: ImageId, size: Size) -> None:
-        """Take an image's size where the rest of its header is not known yet."""
-        entry = self._entries.get(image)
-        if entry is not None:
-            self._put(replace(entry, size=size))
 
     def load_order(self, image: ImageId, role: Role, model: str = "") -> LoadOrder | None:
         """Return what has to be read or made for a picture; None if it is in memory, or cannot be made by
         reading.
         """
-        entry = self.entry(image)
-        key = self._key(entry, role, model)
-        if key in self._store:
+        result = self._results.finished(image, model) if role == "result" else None
+        if role == "result" and result is None:
             return None
         revision = self._reference_revisions.get(image, 0)
-        if key.role == "result":
-            result = self._results.finished(image, model)
-            return LoadOrder(key, revision, result.saved) if result is not None and result.lossless else None
-        reference = entry.reference
-        if key.role == "file":
-            return LoadOrder(key, revision, entry.path)
-        source = self._store.get(PixelKey(image, "file"))
-        if isinstance(reference, MadeReference):
-            making: Making = "reduced" if key.role == "input" else "cut"
-            return LoadOrder(key, revision, entry.path, source, making, reference.scale)
-        if isinstance(reference, GivenReference):
-            return LoadOrder(key, revision, reference.path, None, "cut", reference.scale, entry.truth_size)
-        return None
+        return self._pictures.order(self.entry(image), role, result, revision)
 
     def loading(self, order: LoadOrder) -> None:
         """Note that an order is being worked on."""
@@ -220,20 +109,22 @@ class Document:
         if entry is not None and order.key.role == "file" and entry.state in ("listed", "failed"):
             self._put(replace(entry, state="loading", error=None))
 
-    def loaded(self, order: LoadOrder, image: Image) -> bool:
-        """Take a picture; return False if it came too late: closed, another reference or a newer result by
-        now.
+    def loaded(self, order: LoadOrder, image: Image | RegionFile) -> bool:
+        """Take a picture, or the open file that stands for it; return False if it came too late: closed,
+        another reference or a newer result by now.
         """
         key = order.key
         entry = self._entries.get(key.image)
         if entry is None or not self._still_fits(order):
+            if isinstance(image, RegionFile):
+                image.close()
             return False
         if key.role == "file":
             size = Size(image.width, image.height)
             self._put(
                 replace(entry, size=size, bits=image.bits, notes=image.notes, state="ready", error=None)
             )
-        gone = self._store.put(key, image, replaceable=True)
+        gone = self._pictures.put(key, image, replaceable=True)
         self._events.pixels_changed(PixelsChanged(key.image, key.role, key.model, present=True))
         self._tell_gone(gone)
         return True
@@ -256,12 +147,23 @@ class Document:
         `load_order`).
         """
         entry = self._entries.get(image)
-        return None if entry is None else self._store.get(self._key(entry, role, model))
+        return None if entry is None else self._pictures.pixels(key_of(entry, role, model))
+
+    def region_file(self, image: ImageId, role: Role, model: str = "") -> RegionFile | None:
+        """Return the open file of a picture that is read by region; None if there is none (see
+        `load_order`).
+        """
+        entry = self._entries.get(image)
+        return None if entry is None else self._pictures.file(key_of(entry, role, model))
+
+    def close_files(self) -> None:
+        """Close all files that are read by region: the session ends."""
+        self._pictures.close_files()
 
     @property
     def held_bytes(self) -> int:
         """Bytes of decoded pictures in memory."""
-        return self._store.held_bytes
+        return self._pictures.held_bytes
 
     # Ground truth
 
@@ -271,8 +173,9 @@ class Document:
         Raises
         ------
         DocumentError
-            If the image is known to be too small.
+            If the image is known to be too small, or is left in its file.
         """
+        self._refuse_by_region(image)
         size = self.entry(image).size
         if size is not None and min(size.width, size.height) < scale:
             raise DocumentError(
@@ -281,7 +184,14 @@ class Document:
         self._set_reference(image, MadeReference(scale))
 
     def set_ground_truth(self, image: ImageId, path: Path, scale: int) -> None:
-        """Take the file `path`, `scale` times as large, as ground truth of the image."""
+        """Take the file `path`, `scale` times as large, as ground truth of the image.
+
+        Raises
+        ------
+        DocumentError
+            If the image is left in its file.
+        """
+        self._refuse_by_region(image)
         self._set_reference(image, GivenReference(path, scale))
 
     def clear_ground_truth(self, image: ImageId) -> None:
@@ -342,19 +252,40 @@ class Document:
         if self._results.add_tile(image, model, tile):
             self._events.tile_arrived(TileArrived(image, model, tile))
 
-    def finish_result(self, image: ImageId, model: str, result: UpscaleResult) -> ResultEntry | None:
+    def finish_result(
+        self, image: ImageId, model: str, result: UpscaleResult, options: UpscaleOptions | None = None
+    ) -> ResultEntry | None:
         """Take a result that was begun, with its pixels; None if it was forgotten meanwhile (closed, other
-        input).
+        input). `options` are those it was asked for with.
         """
         if self._results.partial(image, model) is None:
             return None
-        entry = self._results.finish(image, model, result)
+        entry = self._results.finish(image, model, ResultFacts.of(result), options)
         self._scores.drop_result(image, model)
-        gone = self._store.put(PixelKey(image, "result", model), result.image, replaceable=False)
+        gone = self._pictures.put(PixelKey(image, "result", model), result.image, replaceable=False)
         self._events.results_changed(ResultsChanged(image, model, "changed"))
         self._events.pixels_changed(PixelsChanged(image, "result", model, present=True))
         self._tell_gone(gone)
         return entry
+
+    def finish_streamed(
+        self, image: ImageId, model: str, facts: ResultFacts, path: Path, options: UpscaleOptions
+    ) -> ResultEntry | None:
+        """Take a result that was written to `path` as it was made, and is read from there by region; None as
+        `finish_result`.
+        """
+        if self._results.partial(image, model) is None:
+            return None
+        entry = self._results.finish(image, model, facts, options, streamed_to=path)
+        self._scores.drop_result(image, model)
+        self._pictures.drop(PixelKey(image, "result", model))
+        self._events.results_changed(ResultsChanged(image, model, "changed"))
+        return entry
+
+    def check_seams(self, image: ImageId, model: str, revision: int, seams: SeamCheck) -> None:
+        """Take what comparing a tiled result with an untiled one gave, unless there is another one by now."""
+        if self._results.check_seams(image, model, revision, seams):
+            self._events.results_changed(ResultsChanged(image, model, "changed"))
 
     def abandon_result(self, image: ImageId, model: str) -> None:
         """Forget the tiles of a result that was cancelled or failed; a finished older one stays."""
@@ -365,14 +296,14 @@ class Document:
         """Forget a result."""
         if self._results.drop(image, model):
             self._scores.drop_result(image, model)
-            self._store.drop(PixelKey(image, "result", model))
+            self._pictures.drop(PixelKey(image, "result", model))
             self._tell_result(image, model)
 
     def mark_saved(self, image: ImageId, model: str, path: Path, *, lossless: bool) -> None:
         """Note that a file holds a result; a lossless copy lets its pixels go when memory is short."""
         entry = self._results.mark_saved(image, model, path, lossless=lossless)
         if entry is not None:
-            gone = self._store.make_replaceable(PixelKey(image, "result", model)) if entry.lossless else ()
+            gone = self._pictures.make_replaceable(PixelKey(image, "result", model)) if entry.lossless else ()
             self._events.results_changed(ResultsChanged(image, model, "changed"))
             self._tell_gone(gone)
 
@@ -385,10 +316,13 @@ class Document:
     def score_order(self, image: ImageId, model: str, region: PixelRect | None = None) -> ScoreOrder | None:
         """Return what has to be measured; None if it is known or under way, or there is no result to measure.
 
-        Without a ground truth a result is compared with its input, as a whole only.
+        Without a ground truth a result is compared with its input, as a whole only; one that was never in
+        memory on regions only.
         """
         entry, result = self.entry(image), self._results.finished(image, model)
-        if result is None or (entry.reference is None and region is not None):
+        if result is None or (result.streamed and entry.reference is not None):
+            return None
+        if entry.reference is None and result.streamed != (region is not None):
             return None
         order = ScoreOrder(
             ScoreKey(image, model, region),
@@ -421,44 +355,12 @@ class Document:
             for model in models
         )
 
-    # Recent files
-
-    @property
-    def recent(self) -> tuple[Path, ...]:
-        """Files opened lately, the latest first."""
-        return self._recent
-
-    def remember(self, paths: Sequence[Path]) -> None:
-        """Put files at the head of the recent ones, the first of `paths` first."""
-        recent = tuple(dict.fromkeys((*paths, *self._recent)))[:MOST_RECENT]
-        if recent != self._recent:
-            self._recent = recent
-            self._events.recent_changed(RecentChanged(recent))
-
     # Inside
 
-    def _new_id(self) -> ImageId:
-        self._last_id += 1
-        return ImageId(self._last_id)
-
-    def _put(self, entry: ImageEntry) -> None:
-        if self._entries[entry.id] != entry:
-            self._entries[entry.id] = entry
-            self._events.images_changed(ImagesChanged("changed", (entry.id,)))
-
-    def _neighbour(self, image: ImageId, step: int) -> ImageId | None:
-        order = list(self._entries)
-        index = order.index(image) + step
-        return order[index] if 0 <= index < len(order) else None
-
-    @staticmethod
-    def _key(entry: ImageEntry, role: Role, model: str) -> PixelKey:
-        """Return which picture is meant: without a reduction the networks' input is the file's picture
-        itself.
-        """
-        if role == "input" and not isinstance(entry.reference, MadeReference):
-            role = "file"
-        return PixelKey(entry.id, role, model if role == "result" else "")
+    def _refuse_by_region(self, image: ImageId) -> None:
+        entry = self.entry(image)
+        if entry.by_region:
+            raise DocumentError(f"{entry.name} cannot be a ground truth or have one: {STAYS_IN_FILE}")
 
     def _set_reference(self, image: ImageId, reference: Reference | None) -> None:
         """Change an image's ground truth; results go if the networks' input is another now, numbers in any
@@ -473,11 +375,11 @@ class Document:
         self._entries[image] = replace(entry, reference=reference)
         self._scores.drop_image(image)
         for role in ("input", "truth"):
-            self._store.drop(PixelKey(image, role))
+            self._pictures.drop(PixelKey(image, role))
         models: tuple[str, ...] = ()
         if input_changes:
             for result in self._results.of(image):
-                self._store.drop(PixelKey(image, "result", result.model))
+                self._pictures.drop(PixelKey(image, "result", result.model))
             models = self._results.drop_image(image)
         self._events.images_changed(ImagesChanged("changed", (image,)))
         for model in models:
@@ -492,7 +394,7 @@ class Document:
             return True
         if key.role == "result":
             result = self._results.finished(key.image, key.model)
-            return result is not None and result.saved == order.path and key not in self._store
+            return result is not None and result.saved == order.path and key not in self._pictures
         return order.revision == self._reference_revisions.get(key.image, 0)
 
     def _hold_what_is_shown(self) -> tuple[PixelKey, ...]:
@@ -500,20 +402,11 @@ class Document:
         went.
         """
         if self._current is None:
-            return self._store.use(())
+            return self._pictures.use(())
         shown = [PixelKey(self._current, role) for role in ("file", "input", "truth")]
         shown.extend(PixelKey(self._current, "result", model) for model in self._ticked)
-        return self._store.use(shown)
+        return self._pictures.use(shown)
 
     def _tell_result(self, image: ImageId, model: str) -> None:
         change: Change = "removed" if self._results.finished(image, model) is None else "changed"
         self._events.results_changed(ResultsChanged(image, model, change))
-
-    def _tell_gone(self, keys: Iterable[PixelKey]) -> None:
-        for key in keys:
-            self._events.pixels_changed(PixelsChanged(key.image, key.role, key.model, present=False))
-
-
-def _identity(path: Path) -> Path:
-    """Return what tells files apart: the absolute path, links and case left alone (no disk is asked)."""
-    return path.expanduser().absolute()

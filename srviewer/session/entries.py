@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NewType
 
-from srviewer.engine.request import Precision, UpscaleResult
-from srviewer.session.geometry import Size
+from srviewer.engine.request import Precision, UpscaleOptions, UpscaleResult
+from srviewer.session.geometry import PixelRect, Size
 
 ImageId = NewType("ImageId", int)
 """Names an image for as long as the session lasts; never given twice."""
@@ -63,6 +63,7 @@ class ImageEntry:
     state : how far reading its pixels is.
     error : one sentence why it cannot be read; None unless `state` is ``"failed"``.
     reference : where its ground truth comes from; None if it has none.
+    by_region : whether its pixels stay in its file, of which parts are read: the whole is too large.
     """
 
     id: ImageId
@@ -74,6 +75,7 @@ class ImageEntry:
     state: EntryState = "listed"
     error: str | None = None
     reference: Reference | None = None
+    by_region: bool = False
 
     @property
     def stem(self) -> str:
@@ -150,6 +152,22 @@ class ResultFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SeamCheck:
+    """How far a tiled result is from the untiled one, where that was tried.
+
+    Attributes
+    ----------
+    largest_difference : of any sample, in steps of 255.
+    psnr : of the two unrounded, dB; infinite where nothing differs.
+    region : where, in pixels of the networks' input.
+    """
+
+    largest_difference: float
+    psnr: float
+    region: PixelRect
+
+
+@dataclass(frozen=True, slots=True)
 class ResultEntry:
     """A finished result, as its pane's caption shows it.
 
@@ -161,6 +179,9 @@ class ResultEntry:
         one.
     saved : the file that holds it; None if it was never saved.
     lossless : whether `saved` holds exactly these pixels, so that they can be read back from there.
+    streamed : whether they were never in memory as a whole: parts of `saved` are read.
+    options : it was asked for with these; None where that is not known.
+    seams : what comparing it with the untiled result gave; None before that was done.
     """
 
     image: ImageId
@@ -169,3 +190,6 @@ class ResultEntry:
     revision: int
     saved: Path | None = None
     lossless: bool = False
+    streamed: bool = False
+    options: UpscaleOptions | None = None
+    seams: SeamCheck | None = None

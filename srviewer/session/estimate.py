@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from srviewer.engine.request import UpscaleOptions, UpscaleResult
+from srviewer.engine.request import UpscaleOptions
+from srviewer.session.entries import ResultFacts
 from srviewer.session.geometry import Size
 from srviewer.session.wording import bytes_text
 from srviewer.zoo.spec import SPECS
@@ -60,6 +61,7 @@ class Measurement:
     output_pixels : of the result.
     seconds : time spent.
     peak_memory_bytes : during the run.
+    in_memory : whether the result was kept in memory; else it was written to a file as it was made.
     """
 
     workload: Workload
@@ -70,19 +72,23 @@ class Measurement:
     output_pixels: int
     seconds: float
     peak_memory_bytes: int
+    in_memory: bool = True
 
     @classmethod
-    def of(cls, workload: Workload, options: UpscaleOptions, result: UpscaleResult) -> Measurement:
-        """Return what `result`, asked for with `options`, teaches."""
+    def of(
+        cls, workload: Workload, options: UpscaleOptions, facts: ResultFacts, *, in_memory: bool = True
+    ) -> Measurement:
+        """Return what a result, asked for with `options`, teaches."""
         return cls(
             workload,
             options.device,
             options.precision,
             options.tile,
             options.self_ensemble,
-            result.image.width * result.image.height,
-            result.seconds,
-            result.peak_memory_bytes,
+            facts.size.pixels,
+            facts.seconds,
+            facts.peak_memory_bytes,
+            in_memory,
         )
 
     @property
@@ -153,7 +159,9 @@ class History:
             result_bytes=result_bytes,
             seconds=None if rate is None else rate * output.pixels * passes,
             basis=basis,
-            memory_bytes=_memory([run for run in own if run.tile == options.tile], output, bits),
+            memory_bytes=_memory(
+                [run for run in own if run.in_memory and run.tile == options.tile], output, bits
+            ),
         )
 
 

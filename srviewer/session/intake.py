@@ -12,15 +12,25 @@ from srviewer.imaging.files import ImageFileError, probe
 from srviewer.session.dropping import Ignored, expand
 from srviewer.session.geometry import Size
 from srviewer.session.pairs import Pair, recognise
+from srviewer.session.regions import is_huge, open_file
 
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image file by its header: size in pixels, upright, and bits per sample."""
+    """An image file by its header.
+
+    Attributes
+    ----------
+    path : the file.
+    size : in pixels, upright.
+    bits : per sample.
+    by_region : whether its pixels should stay in the file, of which parts can be read.
+    """
 
     path: Path
     size: Size
     bits: int
+    by_region: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,25 @@ class Intake:
     ignored: tuple[Ignored, ...] = ()
 
 
+def listed_image(path: Path) -> ListedImage:
+    """Read an image file's header, and find out how its pixels are had.
+
+    Raises
+    ------
+    srviewer.imaging.files.ImageFileError
+        If it is no image that can be read.
+    """
+    info = probe(path)
+    size = Size(info.width, info.height)
+    if not is_huge(size, info.bits):
+        return ListedImage(path, size, info.bits)
+    opened = open_file(path)
+    if opened is None:
+        return ListedImage(path, size, info.bits)
+    opened.close()
+    return ListedImage(path, size, info.bits, by_region=True)
+
+
 def take_in(paths: Iterable[Path | str], *, stopped: Callable[[], bool] | None = None) -> Intake:
     """Find out what is behind `paths`: folders are searched, headers are read, HR+LR pairs are recognised.
 
@@ -56,8 +85,7 @@ def take_in(paths: Iterable[Path | str], *, stopped: Callable[[], bool] | None =
         if stopped is not None and stopped():
             break
         try:
-            info = probe(path)
-            listed[path] = ListedImage(path, Size(info.width, info.height), info.bits)
+            listed[path] = listed_image(path)
         except ImageFileError as error:
             ignored.append(Ignored(path, error.reason))
     pairing = recognise(tuple(listed), {path: image.size for path, image in listed.items()})

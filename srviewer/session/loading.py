@@ -8,31 +8,42 @@ from srviewer.imaging.files import read_image
 from srviewer.imaging.image import Image
 from srviewer.imaging.resize import downscale
 from srviewer.session.orders import LoadOrder
+from srviewer.session.regions import RegionFile, free_memory, open_file
 
 
 class LoadError(Exception):
     """A picture cannot be made of its file. The message is one sentence for the user."""
 
 
-def load(order: LoadOrder) -> Image:
-    """Read and make the picture that `order` asks for.
+def load(order: LoadOrder) -> Image | RegionFile:
+    """Read and make the picture that `order` asks for, or open its file.
 
     Returns
     -------
-    Image with H x W x 3 pixels of the file's depth. ``"reduced"`` is the MATLAB-style bicubic reduction (with
-    antialiasing) of the file's picture cut to a multiple of the scale, as the papers' tables take it.
+    The open file for ``"by region"``; else an Image with H x W x 3 pixels of the file's depth. ``"reduced"``
+    is the MATLAB-style bicubic reduction (with antialiasing) of the file's picture cut to a multiple of the
+    scale, as the papers' tables take it.
 
     Raises
     ------
     LoadError
-        If the picture's size does not allow what is asked.
+        If the picture's size does not allow what is asked, or its file cannot be read by region.
     srviewer.imaging.files.ImageFileError
         If the file cannot be read.
     """
+    if order.making == "by region":
+        if order.path is None:
+            raise LoadError("this picture is in no file")
+        opened = open_file(order.path)
+        if opened is None:
+            raise LoadError(
+                f"{order.path.name} cannot be read by region: save it as a tiled TIFF to look at it here"
+            )
+        return opened
     if order.source is not None:
         source = order.source
     elif order.path is not None:
-        source = read_image(order.path)
+        source = read_image(order.path, max_memory=free_memory())
     else:
         raise LoadError("this picture is neither in memory nor in a file")
     if order.making == "as it is":

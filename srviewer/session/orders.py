@@ -10,9 +10,9 @@ from srviewer.imaging.image import Image
 from srviewer.session.geometry import Size
 from srviewer.session.pixel_store import PixelKey
 
-Making = Literal["as it is", "reduced", "cut"]
-"""What is done with the picture that was read: nothing, bicubic reduction, or cutting to the ground truth's
-size.
+Making = Literal["as it is", "by region", "reduced", "cut"]
+"""What is done with the picture: it is read as it is, its file is only opened, it is reduced (bicubic), or
+cut to the ground truth's size.
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from srviewer.engine.request import Progress, UpscaleOptions
@@ -11,7 +12,7 @@ from srviewer.session.analyses import AnalysisOrder
 from srviewer.session.entries import ImageId, ResultFacts
 from srviewer.session.events import Change, JobChanged, JobId, NoEvents, SessionEvents
 
-JobKind = Literal["upscale", "attribution", "spectrum", "features"]
+JobKind = Literal["upscale", "attribution", "spectrum", "features", "seams"]
 """What a job does."""
 
 JobState = Literal["waiting", "running", "paused", "done", "failed", "cancelled"]
@@ -40,6 +41,7 @@ class Job:
     result : the facts about its result; None unless an upscale job is done.
     attempt : how many times it was begun.
     analysis : what to look into; None for an upscale job.
+    output : the file that the result is written to as it is made; None keeps it in memory.
     """
 
     id: JobId
@@ -54,6 +56,7 @@ class Job:
     result: ResultFacts | None = None
     attempt: int = 0
     analysis: AnalysisOrder | None = None
+    output: Path | None = None
 
     @property
     def active(self) -> bool:
@@ -152,10 +155,11 @@ class Queue:
         *,
         first: bool = False,
         analysis: AnalysisOrder | None = None,
+        output: Path | None = None,
     ) -> JobId:
         """Add a job as the last, or as the first of those that wait; return its id."""
         self._last_id += 1
-        job = Job(JobId(self._last_id), kind, image, model, options, analysis=analysis)
+        job = Job(JobId(self._last_id), kind, image, model, options, analysis=analysis, output=output)
         waiting = self._waiting()
         self._jobs[job.id] = job
         if first and waiting:

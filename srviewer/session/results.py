@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from srviewer.engine.request import FinishedTile, UpscaleResult
-from srviewer.session.entries import ImageId, ResultEntry, ResultFacts
+from srviewer.engine.request import FinishedTile, UpscaleOptions
+from srviewer.session.entries import ImageId, ResultEntry, ResultFacts, SeamCheck
 from srviewer.session.geometry import Size
 
 
@@ -72,12 +72,21 @@ class Results:
         partial.tiles.append(tile)
         return True
 
-    def finish(self, image: ImageId, model: str, result: UpscaleResult) -> ResultEntry:
-        """Replace what was there by a finished result."""
+    def finish(
+        self,
+        image: ImageId,
+        model: str,
+        facts: ResultFacts,
+        options: UpscaleOptions | None,
+        *,
+        streamed_to: Path | None = None,
+    ) -> ResultEntry:
+        """Replace what was there by a finished result; one never in memory is in the file `streamed_to`."""
         self._partial.pop((image, model), None)
         self._finished.pop((image, model), None)
         self._revision += 1
-        entry = ResultEntry(image, model, ResultFacts.of(result), self._revision)
+        streamed = streamed_to is not None
+        entry = ResultEntry(image, model, facts, self._revision, streamed_to, streamed, streamed, options)
         self._finished[image, model] = entry
         return entry
 
@@ -97,6 +106,14 @@ class Results:
             entry = replace(entry, saved=path, lossless=lossless)
             self._finished[image, model] = entry
         return entry
+
+    def check_seams(self, image: ImageId, model: str, revision: int, seams: SeamCheck) -> bool:
+        """Note how far a result is from the untiled one; return whether it is still that result."""
+        entry = self._finished.get((image, model))
+        if entry is None or entry.revision != revision:
+            return False
+        self._finished[image, model] = replace(entry, seams=seams)
+        return True
 
     def drop(self, image: ImageId, model: str) -> bool:
         """Forget a finished result and one under way; return whether there was one."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a type only: numbers read alike wherever they come from
+    from srviewer.session.entries import SeamCheck
 
 NOTHING = "–"
 """Stands where there is no value."""
@@ -89,6 +93,14 @@ def throughput_text(megapixels_per_second: float) -> str:
 def size_text(width: int, height: int) -> str:
     """Return a size in pixels: ``"256 × 170"``."""
     return f"{width} × {height}"
+
+
+def seams_text(seams: SeamCheck) -> str:
+    """Return how far a tiled result is from the untiled one: ``"seams 0.4/255 · 94.2 dB"``."""
+    if seams.largest_difference == 0:
+        return "no seams: equals the untiled result"
+    psnr = "∞" if math.isinf(seams.psnr) else f"{seams.psnr:.1f}"
+    return f"seams at most {seams.largest_difference:.2g}/255 · {psnr} dB to untiled"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -25,7 +25,7 @@ def ready(qtbot: QtBot, make_window: WindowMaker, make_image: ImageMaker) -> Mai
     window = make_window(dataclasses.replace(FAST, ticked=("bicubic_x2", "bicubic_x3"), run_on_drop=False))
     with qtbot.waitSignal(window.controller.loads.taken):
         window.controller.open([make_image("one.png", 24, 24), make_image("two.png", 24, 24)])
-    window.commands.run()
+    window.commands.runs.run()
     qtbot.waitUntil(lambda: idle(window), timeout=60_000)
     assert len(window.controller.session.queue.jobs) == 4
     window.canvas.setFocus()

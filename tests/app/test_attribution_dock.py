@@ -51,7 +51,7 @@ def opened(
 def ready(qtbot: QtBot, make_window: WindowMaker, make_image: ImageMaker) -> MainWindow:
     """A window with a small image and its results, the Attribution tab in front."""
     window = opened(qtbot, make_window, make_image("a.png", 32, 24))
-    window.commands.run()
+    window.commands.runs.run()
     qtbot.waitUntil(lambda: settled(window), timeout=60_000)
     return window
 

@@ -9,7 +9,9 @@ import pytest
 from PySide6.QtCore import QObject, Signal
 from pytestqt.qtbot import QtBot
 
-from srviewer.app.worker import DeviceFacts, UpscaleRequest, Worker, WorkerThread
+from srviewer.app.requests import UpscaleRequest
+from srviewer.app.torch_loading import DeviceFacts
+from srviewer.app.worker import Worker, WorkerThread
 from srviewer.engine.request import FinishedTile, UpscaleOptions, UpscaleResult
 from srviewer.imaging.colour import srgb_profile
 from srviewer.imaging.image import Image

@@ -44,6 +44,7 @@ _KINDS: Mapping[JobKind, str] = {
     "attribution": "attribution",
     "spectrum": "spectrum",
     "features": "features",
+    "seams": "seams",
 }
 
 _STEPS: Mapping[JobKind, str] = {
@@ -51,6 +52,7 @@ _STEPS: Mapping[JobKind, str] = {
     "attribution": "step",
     "spectrum": "tap",
     "features": "tap",
+    "seams": "step",
 }
 
 _MIME = "application/x-srviewer-job-row"

@@ -114,7 +114,6 @@ COLUMNS: tuple[MetricColumn, ...] = (
         lambda row: decibels_text(row.consistency),
         with_truth=False,
         best=True,
-        of_region=False,
     ),
     MetricColumn(
         "seconds",

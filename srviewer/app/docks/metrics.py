@@ -42,7 +42,9 @@ from srviewer.session.events import (
     TickedChanged,
 )
 from srviewer.session.geometry import PixelRect
+from srviewer.session.regions import STAYS_IN_FILE
 from srviewer.session.scores import ScoreRow
+from srviewer.session.wording import seams_text
 from srviewer.zoo.spec import FAMILY_NAMES
 
 if TYPE_CHECKING:
@@ -209,7 +211,7 @@ class MetricsDock(Dock):
             self.rows.show_rows(())
         else:
             image = current.id
-            shown_region = region if has_truth else None
+            shown_region = region if has_truth or current.by_region else None
             self.rows.show_rows(
                 [
                     MetricRow(
@@ -260,16 +262,32 @@ class MetricsDock(Dock):
             if self.rows.has_regions and self._region is not None:
                 box = self._region[1]
                 lines.append(f"Selection: {box} of the input at {box.x}, {box.y}.")
+        elif current is not None and current.by_region and self._region is not None and self.rows.has_regions:
+            box = self._region[1]
+            told = "LR dB of the selection: PSNR-Y between the input and the result scaled back"
+            lines.append(f"{told} ({box}).")
         elif current is not None and any(row.whole.consistency is not None for row in self.rows.rows):
             lines.append(
                 "LR dB: PSNR-Y between the input and the result scaled back (no ground truth given)."
             )
+        checked = [] if current is None else self._document.results_of(current.id)
+        lines.extend(
+            f"{model_title(one.model)}: {seams_text(one.seams)} (region of {one.seams.region})."
+            for one in checked
+            if one.seams is not None and one.model in models
+        )
         self.protocol.setText("\n".join(lines))
         self.protocol.setVisible(bool(lines))
-        notes = dict.fromkeys(row.whole.note for row in self.rows.rows if row.whole.note)
+        noted = [row.whole.note for row in self.rows.rows]
+        noted += [row.region.note for row in self.rows.rows if row.region is not None and not has_truth]
+        notes = dict.fromkeys(note for note in noted if note)
         hints = list(notes)
         if current is None or not models:
             hints = ["Open an image and tick networks to measure them."]
+        elif current.by_region:
+            hints.append(f"Measured on a selected region only: {STAYS_IN_FILE}.")
+        elif any(one.streamed for one in self._document.results_of(current.id)):
+            hints.append("Results that went to files are not measured: they do not fit into memory.")
         elif not has_truth:
             hints.append("For PSNR and SSIM, give this image a ground truth from its menu in Images.")
         self.hint.setText("\n".join(hints))
