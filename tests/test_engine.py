@@ -581,6 +581,17 @@ def test_mixed_precision_is_closer_than_plain(model_id: str) -> None:
     assert error <= 0.005 * (expected.max() - expected.min())
 
 
+@pytest.mark.parametrize("model_id", ["safmn_x4", "fmen_s_x4"])
+def test_whatever_runs_it_bf16_is_as_near_to_fp32(model_id: str) -> None:
+    model, image = load_model(model_id), Image(noise(150, 170))
+    exact = upscale(image, model, dataclasses.replace(FP32, tile="off"), backend=EagerTorch()).image.pixels
+    options = UpscaleOptions(device="cpu", precision="bf16", tile="off")
+    eager = psnr(upscale(image, model, options, backend=EagerTorch()).image.pixels, exact)
+    for tile in ("off", "auto", 64):
+        result = upscale(image, model, dataclasses.replace(options, tile=tile))
+        assert psnr(result.image.pixels, exact) >= eager - 0.5
+
+
 def test_what_cannot_be_traced_runs_plainly() -> None:
     faulty = Faulty(lambda image, _: None)
     assert mixed(faulty, SPECS["safmn_x2"], torch.bfloat16, merge=True) is None
@@ -592,8 +603,8 @@ def test_fmen_in_tiles_equals_the_whole(reference: Path, precision: str) -> None
     model = load_model(str(reference / "weights" / "fmen_s_x4.pt"))
     image = read_image(reference / "Set14" / "image_SRF_4" / "img_003_SRF_4_LR.png")
     options = UpscaleOptions(device="cpu", precision="fp32" if precision == "fp32" else "bf16", tile="off")
-    whole = upscale(image, model, options)
-    tiled = upscale(image, model, dataclasses.replace(options, tile=32))
+    whole = upscale(image, model, options, backend=EagerTorch())
+    tiled = upscale(image, model, dataclasses.replace(options, tile=32), backend=EagerTorch())
     assert tiled.tiles > 4
     assert tiled.exact
     assert most(whole.image.pixels, tiled.image.pixels) <= (1 if precision == "fp32" else 0)

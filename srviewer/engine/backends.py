@@ -21,6 +21,9 @@ DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfl
 """The torch dtype of each precision."""
 
 
+_AT_ONCE_PIXELS = {"cpu": 160 * 160, "cuda": 1 << 22, "mps": 1 << 20}
+
+
 class Runner(Protocol):
     """A network made ready for one device and precision."""
 
@@ -57,6 +60,10 @@ class Backend(Protocol):
 
     def program(self, model: LoadedModel, device: Device, precision: Precision) -> Program | None:
         """Make `model` ready to run in stages; None if it cannot be cut into such."""
+        ...
+
+    def at_once_pixels(self, model: LoadedModel, device: Device, precision: Precision) -> int:
+        """Return up to how many input pixels the whole image at once is faster than stages over tiles."""
         ...
 
 
@@ -100,6 +107,10 @@ class EagerTorch:
                 else Program(stages, model.scale, placed.spec.value_range, device.torch, dtype)
             )
         return ready[device, precision]
+
+    def at_once_pixels(self, model: LoadedModel, device: Device, precision: Precision) -> int:
+        """Return what keeps a CPU's caches from overflowing, and a GPU's display alive."""
+        return _AT_ONCE_PIXELS[device.kind]
 
     def _copied(self, model: LoadedModel, device: Device, precision: Precision) -> Runner:
         placed, dtype = self._placed(model, device, precision)

@@ -26,8 +26,8 @@ from srviewer.zoo.tensors import to_pixels
 _PROBE_SIDES = {"cpu": (96, 192), "cuda": (128, 384), "mps": (128, 384)}
 # Convolution libraries may choose other algorithms for larger tiles, with other scratch space.
 _SAFETY = 1.25
-# More than any network of these families takes: what fits at this rate fits without being measured.
-_GENEROUS_BYTES_PER_PIXEL = 32 * 1024
+GENEROUS_BYTES_PER_PIXEL = 32 * 1024
+"""More than any network of these families takes: what fits at this rate fits without being measured."""
 _CACHE_VERSION = 1
 _FREE_SHARE = 0.8
 
@@ -126,7 +126,7 @@ def auto_side(place: Surroundings, footprint: Callable[[], Footprint]) -> int | 
 
 
 def staged_side(
-    place: Surroundings, footprint: Callable[[], Footprint], *, always: bool = False
+    place: Surroundings, footprint: Callable[[], Footprint], *, at_once_pixels: int
 ) -> int | None:
     """Choose the tile for a network that runs in stages: its result does not depend on it.
 
@@ -134,7 +134,7 @@ def staged_side(
     ----------
     place : what the choice rests on.
     footprint : measures the network; called only if the memory could matter.
-    always : make tiles even of a small image.
+    at_once_pixels : images of no more run at once, if they fit.
 
     Returns
     -------
@@ -146,12 +146,12 @@ def staged_side(
         If not even the smallest tile fits into the limit that the user set.
     """
     side = _STAGED_SIDE[place.device.kind]
-    if not always and place.width * place.height <= _UNSTAGED_PIXELS[place.device.kind]:
-        if place.width * place.height * _GENEROUS_BYTES_PER_PIXEL <= place.budget:
+    if place.width * place.height <= at_once_pixels:
+        if place.width * place.height * GENEROUS_BYTES_PER_PIXEL <= place.budget:
             return None
         if footprint().at(place.width * place.height) <= place.budget:
             return None
-    if (side + 2 * place.align) ** 2 * _GENEROUS_BYTES_PER_PIXEL <= place.budget:
+    if (side + 2 * place.align) ** 2 * GENEROUS_BYTES_PER_PIXEL <= place.budget:
         return side
     room = math.isqrt(footprint().pixels_in(place.budget // 2)) - 2 * place.align
     side = min(side, room // place.align * place.align)
@@ -168,8 +168,6 @@ def staged_side(
 # the result they are larger, and begin later: correctness before speed.
 _LOCAL_SIDE = {"cpu": 192, "cuda": 1024, "mps": 512}
 _STAGED_SIDE = {"cpu": 128, "cuda": 1024, "mps": 512}
-# Smaller images run at once: so many pixels stay in the caches anyway.
-_UNSTAGED_PIXELS = {"cpu": 160 * 160, "cuda": 1 << 22, "mps": 1 << 20}
 _WHOLE_IMAGE_SIDE = {"cpu": 512, "cuda": 1024, "mps": 512}
 _UNTILED_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 22, "mps": 1 << 20}
 
@@ -187,9 +185,9 @@ def _wanted_side(place: Surroundings) -> int | None:
 def _generous(place: Surroundings, side: int | None) -> int:
     """Return more bytes than a tile of `side` can be expected to take."""
     if side is None:
-        return place.width * place.height * _GENEROUS_BYTES_PER_PIXEL
+        return place.width * place.height * GENEROUS_BYTES_PER_PIXEL
     crop = side + 2 * (place.overlap + place.align)
-    return min(crop, place.width) * min(crop, place.height) * _GENEROUS_BYTES_PER_PIXEL
+    return min(crop, place.width) * min(crop, place.height) * GENEROUS_BYTES_PER_PIXEL
 
 
 def footprint_of(

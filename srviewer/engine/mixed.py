@@ -126,6 +126,13 @@ class _Rewriting:
         module = self.modules[target]
         if any(target == name or target.startswith(f"{name}.") for name in self.wide_modules):
             self._make_wide(node)
+        elif isinstance(module, ChannelLayerNorm):
+            # Torch's is three times as fast in fp32, and what follows is the better for it.
+            self._make_wide(node)
+            with self.graph.inserting_after(node):
+                narrow = self.graph.call_method("to", (node, self.dtype))
+            node.replace_all_uses_with(narrow, delete_user_cb=lambda user: user is not narrow)
+            self._narrow.add(narrow)
         elif any(True for _ in module.parameters()) or isinstance(module, _OPAQUE):
             module.to(self.dtype)
             self._make_narrow(node)

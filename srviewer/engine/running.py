@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from srviewer.engine.automatic import Automatic
 from srviewer.engine.backends import Backend, Runner, is_out_of_memory
 from srviewer.engine.device import Device, free_memory
 from srviewer.engine.exact import (
@@ -32,6 +33,7 @@ from srviewer.engine.exact import (
     windowed_plan,
 )
 from srviewer.engine.footprint import (
+    GENEROUS_BYTES_PER_PIXEL,
     Footprint,
     Surroundings,
     auto_side,
@@ -50,9 +52,10 @@ from srviewer.engine.request import (
     UpscaleError,
     UpscaleOptions,
 )
-from srviewer.engine.staged_run import Program, run_stages, tiles_of
+from srviewer.engine.staged_run import GRID, Program, run_stages, tiles_of
 from srviewer.engine.telemetry import Stopwatch, memory_in_use, release_memory
 from srviewer.engine.tiles import Box, Tile, in_view_first, largest_first, plan, refined
+from srviewer.engine.tuning import Choice, fastest
 from srviewer.imaging.image import Pixels
 from srviewer.zoo.model import LoadedModel
 from srviewer.zoo.tensors import to_pixels, to_tensor
@@ -304,7 +307,12 @@ class Run:
             return None
         if choice != "auto":
             return None if choice >= max(subject.width, subject.height) else choice
-        return auto_side(self._surroundings(), self._footprint)
+        place = self._surroundings()
+        side = auto_side(place, self._footprint)
+        if side is None or not self._local or not isinstance(self.backend, Automatic):
+            return side
+        measured = self._measured(place, self.backend.candidates[:1])
+        return side if measured is None else measured.side
 
     def _surroundings(self) -> Surroundings:
         free = free_memory(self.device) - (self._held if self.device.kind == "cpu" else 0)
@@ -349,8 +357,7 @@ class Run:
         if choice == "off" or min(width, height) < smallest:
             return None
         place = self._surroundings()
-        in_bands = self.in_rows and self._band_rows() < height
-        side = choice if choice != "auto" else staged_side(place, self._footprint, always=in_bands)
+        side = choice if choice != "auto" else self._staged_side(place)
         if side is None or side >= max(width, height):
             return None
         features = feature_bytes_per_pixel(program)
@@ -370,6 +377,33 @@ class Run:
             raise self._too_little(f"the smallest windows, which take {needed / 1e6:.0f} MB")
         window = min(window, max(SMALLEST_WINDOW, self._band_rows()))
         return windowed_plan(width, height, side, window)
+
+    def _staged_side(self, place: Surroundings) -> int | None:
+        """Return the automatic side of tiles for stages, and settle which backend runs them."""
+        in_bands = self.in_rows and self._band_rows() < self.subject.height
+        at_once = self.backend.at_once_pixels(self.model, self.device, self.precision)
+        side = staged_side(place, self._footprint, at_once_pixels=0 if in_bands else at_once)
+        if side is None or not isinstance(self.backend, Automatic):
+            return side
+        choice = self._measured(place, self.backend.candidates)
+        if choice is None:
+            return side
+        self.backend = choice.backend
+        return choice.side
+
+    def _measured(self, place: Surroundings, backends: tuple[Backend, ...]) -> Choice | None:
+        """Return what is fastest here, if the job is large enough to find out or that was done before."""
+        if place.limited:
+            return None
+        choice = fastest(
+            self.model,
+            self.device,
+            self.precision,
+            backends,
+            pixels=self._whole.pixels * self._orientations(),
+            fits=lambda _, side: (side + 2 * GRID) ** 2 * GENEROUS_BYTES_PER_PIXEL <= place.budget,
+        )
+        return choice if choice.measured else None
 
     def _tile_bytes(self, side: int) -> int:
         """Return at most what one stage takes on one tile, if memory is so scarce that it matters."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from srviewer.engine.backends import Backend
+from srviewer.engine.backends import Backend, EagerTorch
 from srviewer.engine.device import choose_device, choose_precision, free_memory
 from srviewer.engine.footprint import footprint_of, memory_budget
 from srviewer.engine.request import SMALLEST_TILE, UpscaleOptions
 from srviewer.engine.running import Run, Subject
 from srviewer.engine.staged_run import GRID
 from srviewer.engine.tiles import Box
-from srviewer.engine.upscale import default_backend, true_fp32
+from srviewer.engine.upscale import true_fp32
 from srviewer.imaging.image import Image, Pixels
 from srviewer.zoo.model import LoadedModel
 
@@ -61,15 +61,16 @@ def check_seams(
     Parameters
     ----------
     image : what is, or was, upscaled.
-    model, options, cancelled, backend : as for `srviewer.engine.upscale.upscale`. Where `options` leaves no
-        more than one tile, tiles of half the region are compared.
+    model, options, cancelled : as for `srviewer.engine.upscale.upscale`. Where `options` leaves no more than
+        one tile, tiles of half the region are compared.
+    backend : runs both, so that only tiles make a difference; None means eager torch.
 
     Raises
     ------
     srviewer.engine.request.UpscaleError, srviewer.engine.request.Cancelled
         As for `srviewer.engine.upscale.upscale`.
     """
-    options, backend = options or UpscaleOptions(), backend or default_backend()
+    options, backend = options or UpscaleOptions(), backend or EagerTorch()
     device = choose_device(options.device)
     precision = choose_precision(
         "fp32" if model.spec.family == "bicubic" else options.precision,

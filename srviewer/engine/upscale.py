@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from srviewer.engine.backends import Backend, EagerTorch
+from srviewer.engine.automatic import Automatic
+from srviewer.engine.backends import Backend
 from srviewer.engine.device import Device, choose_device, choose_precision, free_memory
 from srviewer.engine.opacity import enlarged_alpha
 from srviewer.engine.request import (
@@ -27,7 +28,7 @@ from srviewer.imaging.image import Image, Pixels
 from srviewer.zoo.model import LoadedModel
 
 # Shared by all runs, since it keeps networks ready.
-_EAGER = EagerTorch()
+_AUTOMATIC = Automatic()
 # Bytes: giving less back to the system costs more time, in getting it again, than it does good.
 _WORTH_RELEASING = 256 << 20
 
@@ -150,7 +151,7 @@ def _canvas(image: Image, scale: int) -> Pixels:
 
 def default_backend() -> Backend:
     """Return the backend that runs networks where none is named."""
-    return _EAGER
+    return _AUTOMATIC
 
 
 @contextmanager

@@ -1,0 +1,60 @@
+"""The choice between the ways to execute a network, where none is asked for."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from srviewer.engine.backends import Backend, EagerTorch, Runner
+from srviewer.engine.device import Device
+from srviewer.engine.openvino import OpenVINO, is_installed
+from srviewer.engine.request import Precision
+from srviewer.engine.staged_run import Program
+from srviewer.zoo.model import LoadedModel
+
+# Input pixels between which OpenVINO is faster than torch: below, compiling costs more than it gains; above,
+# it takes gigabytes, and tiles, which torch runs as fast, take little (benchmarks/backends.md).
+_COMPILED = range(128 * 128, (1 << 18) + 1)
+
+
+class Automatic:
+    """OpenVINO for images of moderate size on a CPU, where it is installed; eager torch for all else."""
+
+    def __init__(self) -> None:
+        self._eager = EagerTorch()
+        self._openvino = OpenVINO(self._eager)
+
+    @property
+    def name(self) -> str:
+        """The versions of both."""
+        return f"automatic-1, {self._openvino.name}"
+
+    @property
+    def candidates(self) -> tuple[Backend, ...]:
+        """The backends that a large job may choose between, the one to start from first."""
+        return (self._eager, self._openvino) if is_installed() else (self._eager,)
+
+    def prepare(self, model: LoadedModel, device: Device, precision: Precision) -> Runner:
+        """Make `model` ready to run on a crop as a whole."""
+        eager = self._eager.prepare(model, device, precision)
+        if not self._compiles(model, device, precision):
+            return eager
+
+        def run(crop: Tensor) -> Tensor:
+            if crop.shape[2] * crop.shape[3] not in _COMPILED:
+                return eager(crop)
+            return self._openvino.prepare(model, device, precision)(crop)
+
+        return run
+
+    def program(self, model: LoadedModel, device: Device, precision: Precision) -> Program | None:
+        """Make `model` ready to run in stages; None if it cannot be cut into such."""
+        return self._eager.program(model, device, precision)
+
+    def at_once_pixels(self, model: LoadedModel, device: Device, precision: Precision) -> int:
+        """Return up to how many input pixels the whole image at once is faster than stages over tiles."""
+        if self._compiles(model, device, precision):
+            return _COMPILED.stop - 1
+        return self._eager.at_once_pixels(model, device, precision)
+
+    def _compiles(self, model: LoadedModel, device: Device, precision: Precision) -> bool:
+        return model.spec.family != "bicubic" and self._openvino.supports(model, device, precision)
