@@ -110,7 +110,7 @@ def openvino_way(model: LoadedModel, batch: torch.Tensor, hint: str) -> Callable
 
 def onnx_way(model: LoadedModel, batch: torch.Tensor) -> Callable[[], Result]:
     """Return the network as ONNX Runtime runs it."""
-    import onnxruntime  # type: ignore[import-untyped]  # it comes without types
+    import onnxruntime  # it comes without types
 
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "network.onnx")

@@ -235,3 +235,14 @@ def test_the_engine_does_not_load_it() -> None:
     code = "import sys, srviewer.engine.openvino; print('openvino' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_openvino_tells_nobody_of_its_use() -> None:
+    code = (
+        "import sys, threading\n"
+        "from srviewer.engine.openvino_graph import quiet_openvino\n"
+        "quiet_openvino()\n"
+        "assert sys.modules['openvino_telemetry'] is None\n"
+        "assert threading.active_count() == 1\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

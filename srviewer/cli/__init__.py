@@ -21,6 +21,7 @@ from srviewer.cli import (
     metrics,
     models,
     spectrum,
+    train,
     upscale,
     weights,
 )
@@ -42,6 +43,7 @@ app.command("lam")(lam.lam)
 app.command("features")(features.features)
 app.command("models")(models.models)
 app.add_typer(weights.app, name="weights")
+app.command("train")(train.train)
 app.command("complexity")(complexity.complexity)
 app.command("doctor")(doctor.doctor)
 

@@ -447,5 +447,5 @@ class _Run:
             _, _, width, height = seams.region
             typer.echo(
                 f"{target}  seams: at most {seams.largest_difference:.3f} of 255 between {seams.tiles} tiles "
-                f"of {seams.tile} px and none ({seams.psnr:.1f} dB), in the middle {width}x{height} of the input"
+                f"of {seams.tile} px and none ({seams.psnr:.1f} dB), in the input's middle {width}x{height}"
             )

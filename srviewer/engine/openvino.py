@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from srviewer.engine.backends import Backend, EagerTorch, Runner
 from srviewer.engine.device import Device
 from srviewer.engine.mixed import mixed
-from srviewer.engine.openvino_graph import Forms, UntranslatableError, translated
+from srviewer.engine.openvino_graph import Forms, UntranslatableError, quiet_openvino, translated
 from srviewer.engine.request import Precision
 from srviewer.engine.staged_run import Program, run_stages
 from srviewer.engine.stages import Stage, Staged, staged
@@ -252,7 +252,7 @@ _DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 def _shared(tensor: Tensor) -> Any:
     """Return a contiguous tensor's memory as OpenVINO's."""
-    import openvino
+    openvino = quiet_openvino()
 
     if tensor.dtype == torch.float32:
         return openvino.Tensor(tensor.numpy(), shared_memory=True)
@@ -263,6 +263,6 @@ def _shared(tensor: Tensor) -> Any:
 
 @cache
 def _core() -> Any:
-    import openvino
+    openvino = quiet_openvino()
 
     return openvino.Core()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,16 @@ from srviewer.networks.whole_image import WholeImageLayer
 
 # What `torch.nn.functional.interpolate` takes for bicubic interpolation's coefficient.
 _CUBIC = -0.75
+
+
+def quiet_openvino() -> ModuleType:
+    """Import OpenVINO without the part of it that would tell its makers of its use."""
+    # Its own stand-in takes the place of a package that cannot be imported.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None forbids the import
+    import openvino
+
+    module: ModuleType = openvino
+    return module
 
 
 class UntranslatableError(Exception):
@@ -51,7 +63,7 @@ class _Translation:
     """One graph on its way."""
 
     def __init__(self, graph: fx.GraphModule) -> None:
-        import openvino
+        openvino = quiet_openvino()
         from openvino import opset13
 
         self._openvino = openvino

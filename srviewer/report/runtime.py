@@ -14,6 +14,7 @@ from torch import Tensor
 from srviewer.engine.backends import DTYPES, Backend, EagerTorch, Runner
 from srviewer.engine.device import Device
 from srviewer.engine.request import Precision, UpscaleOptions
+from srviewer.engine.staged_run import Program
 from srviewer.engine.telemetry import PeakMeter, release_memory
 from srviewer.engine.upscale import upscale
 from srviewer.imaging.image import Image
@@ -116,6 +117,12 @@ class _TimedPasses:
             return run(given)
 
         return timed
+
+    def program(self, model: LoadedModel, device: Device, precision: Precision) -> Program | None:
+        return self._inner.program(model, device, precision)
+
+    def at_once_pixels(self, model: LoadedModel, device: Device, precision: Precision) -> int:
+        return self._inner.at_once_pixels(model, device, precision)
 
 
 def _seconds_of(run: Runner, given: Tensor, device: Device) -> float:

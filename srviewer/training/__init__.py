@@ -1,0 +1,1 @@
+"""Training of the networks: recipes, data, and the loop (needs the extra ``train``)."""
