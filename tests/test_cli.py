@@ -306,7 +306,7 @@ class TestUpscale:
     def test_missing_weights_are_told_once(self, photo: Path, tmp_path: Path) -> None:
         crop_of_sample((0, 0, 9, 9)).save(tmp_path / "other.png")
         files = [photo, tmp_path / "other.png"]
-        done = run("upscale", *files, "-m", "maffsrn_x4", "-o", tmp_path / "out", "--json")
+        done = run("upscale", *files, "-m", "maffsrn_l_x3", "-o", tmp_path / "out", "--json")
         assert done.exit_code == 1
         assert [record["input"] for record in lines(done)] == [str(file) for file in files]
         assert len(done.stderr.strip().splitlines()) == 1
