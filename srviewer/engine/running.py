@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,6 @@ from srviewer.engine.exact import (
     SMALLEST_WINDOW,
     ExactPlan,
     Window,
-    bounds,
     feature_bytes_per_pixel,
     has_statistics,
     in_focus,
@@ -41,8 +39,7 @@ from srviewer.engine.footprint import (
     memory_budget,
     staged_side,
 )
-from srviewer.engine.orientation import ORIENTATIONS, Orientation
-from srviewer.engine.planes import Storage
+from srviewer.engine.orientation import ORIENTATIONS
 from srviewer.engine.request import (
     SMALLEST_TILE,
     Cancelled,
@@ -52,10 +49,11 @@ from srviewer.engine.request import (
     UpscaleError,
     UpscaleOptions,
 )
-from srviewer.engine.staged_run import GRID, Program, run_stages, tiles_of
+from srviewer.engine.staged_run import GRID, Program
 from srviewer.engine.telemetry import Stopwatch, memory_in_use, release_memory
 from srviewer.engine.tiles import Box, Tile, in_view_first, largest_first, plan, refined
 from srviewer.engine.tuning import Choice, fastest
+from srviewer.engine.windows import make_ensemble, make_window
 from srviewer.imaging.image import Pixels
 from srviewer.zoo.model import LoadedModel
 from srviewer.zoo.tensors import to_pixels, to_tensor
@@ -459,21 +457,22 @@ class Run:
         self, cut: ExactPlan, window: Window, precision: Precision, tick: Callable[[Box], None], keep: Keep
     ) -> None:
         """Make one window."""
-        program = self._program(precision)
-        with self._faults(), self._storage(cut) as storage:
-            if self.options.self_ensemble:
-                self._make_ensemble(program, cut.side, window, storage, tick, keep)
-                return
-            run_stages(
-                program,
-                lambda box: to_tensor(self.subject.read(box)),
+
+        def finished(box: Box, result: Tensor) -> None:
+            if not _all_finite(result):
+                raise _NotFiniteError
+            self._finished(box, self._rounded(result), keep)
+
+        make = make_ensemble if self.options.self_ensemble else make_window
+        with self._faults():
+            make(
+                self._program(precision),
+                cut,
+                window,
                 self._whole,
-                window.tiles,
-                region=window.region,
-                order=window.results,
-                storage=storage,
-                tick=tick,
-                emit=lambda box, result: self._finished(box, self._checked(result), keep),
+                lambda box: to_tensor(self.subject.read(box)),
+                tick,
+                finished,
             )
 
     def _orientations(self) -> int:
@@ -483,64 +482,6 @@ class Run:
         program = self.backend.program(self.model, self.device, precision)
         assert program is not None
         return program
-
-    def _make_ensemble(
-        self,
-        program: Program,
-        side: int,
-        window: Window,
-        storage: Storage,
-        tick: Callable[[Box], None],
-        keep: Keep,
-    ) -> None:
-        """Make a window as the mean of the network's answers to all eight orientations of the image."""
-        scale = self.model.scale
-        core = bounds(window.results)
-        total = torch.zeros(1, 3, core.height * scale, core.width * scale)
-
-        def run(orientation: Orientation) -> None:
-            def read(box: Box) -> Tensor:
-                return orientation.of(to_tensor(self.subject.read(orientation.box_undone(box, self._whole))))
-
-            def add(box: Box, result: Tensor) -> None:
-                place = orientation.box_undone(box, self._whole).within(core).times(scale)
-                part = total[:, :, place.y : place.bottom, place.x : place.right]
-                part += orientation.undone(result).float().cpu()
-
-            region = orientation.box(window.region, self._whole)
-            run_stages(
-                program,
-                read,
-                orientation.whole(self._whole),
-                tiles_of(region, side),
-                region=region,
-                order=tiles_of(orientation.box(core, self._whole), side),
-                storage=storage,
-                tick=tick,
-                emit=add,
-            )
-
-        for orientation in ORIENTATIONS:
-            run(orientation)
-        total /= len(ORIENTATIONS)
-        for box in window.results:
-            place = box.within(core).times(scale)
-            part = total[:, :, place.y : place.bottom, place.x : place.right]
-            self._finished(box, self._checked(part), keep)
-
-    @contextmanager
-    def _storage(self, cut: ExactPlan) -> Iterator[Storage]:
-        """Provide the place where features wait."""
-        if not cut.in_files:
-            yield Storage(self.device.torch)
-            return
-        with tempfile.TemporaryDirectory(prefix="srviewer-") as folder:
-            yield Storage(self.device.torch, Path(folder))
-
-    def _checked(self, result: Tensor) -> Pixels:
-        if not _all_finite(result):
-            raise _NotFiniteError
-        return self._rounded(result)
 
     def _tell_exact(self, tiles: int, passes_left: int) -> None:
         self.progress(
