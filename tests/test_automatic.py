@@ -85,7 +85,7 @@ def test_images_of_moderate_size_are_compiled(monkeypatch: pytest.MonkeyPatch) -
         runner(torch.zeros(1, 3, 160, 128))
     assert seen == [(1, 3, 160, 128)]
     assert backend.at_once_pixels(model_of("safmn_x2"), device, "fp32") == 1 << 18
-    assert backend.at_once_pixels(model_of("safmn_x2"), device, "bf16") < 1 << 18
+    assert backend.at_once_pixels(model_of("fmen_s_x4"), device, "bf16") < 1 << 18
     assert [one.name for one in backend.candidates] == [EagerTorch().name, Watched().name]
 
 

@@ -59,9 +59,7 @@ class Automatic:
     def _compiles(self, model: LoadedModel, device: Device, precision: Precision) -> bool:
         """Tell whether OpenVINO is the faster one.
 
-        In bfloat16 it is for BSRN's many small layers; with the others torch's merged convolutions are ahead
-        (FMEN-S 65 ms against 92, MAFFSRN 115 against 124) or as fast.
+        In bfloat16 it is not for FMEN, where torch's merged convolutions are ahead (65 ms against 92).
         """
-        family = model.spec.family
-        wanted = family == "bsrn" if precision == "bf16" else family != "bicubic"
+        wanted = model.spec.family != "bicubic" and (model.spec.family != "fmen" or precision == "fp32")
         return wanted and self._openvino.supports(model, device, precision)

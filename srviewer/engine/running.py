@@ -226,6 +226,10 @@ class Run:
 
     def _make_tiles(self, pending: tuple[Tile, ...], keep: Keep) -> None:
         """Make tile after tile, smaller ones where memory runs out."""
+        if len(pending) > 1 and isinstance(self.backend, Automatic):
+            # Tiles have up to nine shapes: OpenVINO would compile each, and keep memory for it.
+            self.backend = self.backend.candidates[0]
+            self._runners.clear()
         self._tell(pending)
         while pending:
             self.wait()
