@@ -15,7 +15,7 @@ from srviewer.networks.whole_image import PooledGrid
 
 HALO = 64
 """Pixels around a window that stand for what lies outside: of the networks known here the one that feels
-farthest, BSRN-S, changes by 0.02 of a level of 255, the others by nothing (benchmarks/overlap.py).
+farthest, BSRN-S, changes by 0.02 of a level of 255, the others by nothing (benchmarks/exact.md).
 """
 
 _PROBE_SIDE = 96
