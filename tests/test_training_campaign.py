@@ -155,11 +155,11 @@ def test_a_recipe_that_fails_is_passed_over(
         raise TrainingError("adamp is not installed") if len(tried) == 1 else RuntimeError("out of memory\nx")
 
     monkeypatch.setattr(campaign, "train", train)
-    arguments = (*places, "--recipes", "maffsrn_x4,bsrn_x4", "--minutes", "9", "--minutes-each", "1")
+    arguments = (*places, "--recipes", "maffsrn_l_x4,bsrn_x4", "--minutes", "9", "--minutes-each", "1")
     assert campaign.main(arguments) == 1
-    assert tried == ["maffsrn_x4", "bsrn_x4"]
+    assert tried == ["maffsrn_l_x4", "bsrn_x4"]
     said = capsys.readouterr().out
-    assert "maffsrn_x4: adamp is not installed" in said
+    assert "maffsrn_l_x4: adamp is not installed" in said
     assert "bsrn_x4: RuntimeError: out of memory\n" in said
 
 
