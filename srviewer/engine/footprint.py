@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +14,7 @@ import torch
 
 from srviewer.engine.backends import Runner
 from srviewer.engine.device import Device
+from srviewer.engine.remembering import remember
 from srviewer.engine.request import SMALLEST_TILE, Precision, UpscaleError
 from srviewer.engine.telemetry import PeakMeter, release_memory
 from srviewer.paths import user_cache_folder
@@ -270,13 +268,4 @@ def _write(file: Path, footprints: dict[str, Footprint]) -> None:
         "version": _CACHE_VERSION,
         "footprints": {key: [value.fixed, value.per_pixel] for key, value in footprints.items()},
     }
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".footprints-", suffix=".json")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(stored, stream)
-            Path(name).replace(file)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+    remember(file, stored)

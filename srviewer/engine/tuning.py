@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from torch import Tensor
 
 from srviewer.engine.backends import Backend
 from srviewer.engine.device import Device
+from srviewer.engine.remembering import remember
 from srviewer.engine.request import Precision
 from srviewer.engine.staged_run import Program, run_stages
 from srviewer.engine.tiles import Box
@@ -219,13 +217,4 @@ def _read(file: Path) -> dict[str, tuple[str, int]]:
 def _write(file: Path, choices: dict[str, tuple[str, int]]) -> None:
     """Remember choices. Where the folder cannot be written they are measured again next time."""
     stored = {"version": _CACHE_VERSION, "choices": choices}
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".tuning-", suffix=".json")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(stored, stream)
-            Path(name).replace(file)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+    remember(file, stored)
