@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -22,7 +23,11 @@ _CUBIC = -0.75
 
 
 def quiet_openvino() -> ModuleType:
-    """Import OpenVINO without the part of it that would tell its makers of its use."""
+    """Import OpenVINO without the part of it that would tell its makers of its use.
+
+    Nor does it complain on standard error where ``/sys`` cannot be read, as in some containers.
+    """
+    os.environ.setdefault("HWLOC_HIDE_ERRORS", "2")
     # Its own stand-in takes the place of a package that cannot be imported.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None forbids the import
     import openvino
