@@ -157,7 +157,8 @@ class Run:
     def plan(self, focus: Focus | None = None) -> None:
         """Decide how the image is cut."""
         self.wait()
-        program = None if self._local else self.backend.program(self.model, self.device, self.precision)
+        at_once = self._local or self.options.tile == "off"
+        program = None if at_once else self.backend.program(self.model, self.device, self.precision)
         if program is not None:
             exact = self._exact_plan(program)
             if exact is not None:

@@ -35,10 +35,6 @@ class Program:
     device: torch.device
     dtype: torch.dtype
 
-    def passes(self, tiles: int) -> int:
-        """Return how often `tick` is called for so many tiles."""
-        return tiles * len(self.staged.stages)
-
 
 def area_of(box: Box, whole: Box) -> Area:
     """Return a rectangle of the image `whole` as the networks count it."""

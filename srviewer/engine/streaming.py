@@ -26,7 +26,7 @@ from srviewer.imaging.files import WriteOptions, read_image
 from srviewer.imaging.formats import FormatName
 from srviewer.imaging.image import Image, Pixels
 from srviewer.imaging.regions import RegionSource, open_regions
-from srviewer.imaging.streaming import StreamWriter, estimated_bytes, open_stream, require_space
+from srviewer.imaging.streaming import StreamWriter, estimated_bytes, open_stream
 from srviewer.zoo.model import LoadedModel
 
 # Side of the piece that foretells the time, in pixels.
@@ -181,19 +181,6 @@ def upscale_file(
             fp32_tiles=run.fp32_tiles,
             notes=tuple(dict.fromkeys((*opened.notes, *notes))),
         )
-
-
-def require_room(
-    output_path: Path, width: int, height: int, bits: Literal[8, 16], channels: int, file_format: FormatName
-) -> None:
-    """Refuse a result of `width` x `height` pixels early, where the disk cannot hold it.
-
-    Raises
-    ------
-    srviewer.imaging.files.ImageFileError
-        Says what is needed and what is free.
-    """
-    require_space(output_path, estimated_bytes(width, height, bits, channels, file_format))
 
 
 class _Whole:
