@@ -1,9 +1,9 @@
 """What the engine gains over the same networks run plainly, and over two inference libraries run directly.
 
-    python benchmarks/backends.py [--weights MODEL...] [--repeats 7] [--json FILE] [--write FILE]
+    python benchmarks/backends.py [--weights MODEL...] [--rounds 5] [--json FILE] [--write FILE]
 
-One photograph, one process, the same threads for all; every way runs once per round, by turns, and the times
-are medians over the rounds. Shapes are compiled and caches are filled before the first round.
+One photograph, the same number of threads for all; every way in a process of its own, by turns (`turns.py`);
+the times are medians. Shapes are compiled and caches are filled before the first turn.
 
 - plain: the fused network, eager torch, fp32, NCHW, untiled, under ``inference_mode``.
 - OpenVINO, ONNX Runtime: the same network as each library's converter takes it, untiled, latency settings.
@@ -21,12 +21,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import statistics
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +33,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from speed import model_of, photograph
+from turns import Way, by_turns
 
 from srviewer.engine.device import choose_device, native_bf16
 from srviewer.engine.request import UpscaleOptions
 from srviewer.engine.upscale import upscale
-from srviewer.imaging.image import Image
+from srviewer.imaging.image import Image, Pixels
 from srviewer.paths import resources_folder
 from srviewer.zoo.model import LoadedModel
 from srviewer.zoo.tensors import to_tensor
 
 NETWORKS = ("fmen_s_x4", "bsrn_x4", "bsrn_s_x4", "safmn_x4", "maffsrn_x4")
-REPEATS = 7
 
 Result = npt.NDArray[np.float32]
-"""1 x 3 x H x W, nominally 0..1."""
+"""1 x 3 x H x W, in the network's value range."""
 
 
 @dataclass(frozen=True)
@@ -79,22 +78,30 @@ def agreement(found: Result, expected: Result) -> float:
     return math.inf if square == 0 else -10 * math.log10(square)
 
 
-def medians(ways: dict[tuple[str, str], Callable[[], object]], repeats: int) -> dict[tuple[str, str], float]:
-    """Return each way's median seconds; all run once per round, after a round that does not count."""
-    seconds: dict[tuple[str, str], list[float]] = {name: [] for name in ways}
-    for turn in range(repeats + 1):
-        for name, run in ways.items():
-            begin = time.perf_counter()
-            run()
-            if turn:
-                seconds[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(taken) for name, taken in seconds.items()}
+def plainly(model_id: str, references: list[str], image: Image) -> Callable[[], Result]:
+    """Return the network as torch runs it by itself."""
+    model, batch = _model_and_batch(model_id, references, image)
+
+    def run() -> Result:
+        with torch.inference_mode():
+            return np.asarray(model.network(batch))
+
+    return run
 
 
-def openvino_way(model: LoadedModel, batch: torch.Tensor, hint: str) -> Callable[[], Result]:
+def by_us(
+    model_id: str, references: list[str], image: Image, options: UpscaleOptions
+) -> Callable[[], Pixels]:
+    """Return the engine; from pixels to pixels."""
+    model, _ = model_of(model_id, references)
+    return lambda: upscale(image, model, options).image.pixels
+
+
+def by_openvino(model_id: str, references: list[str], image: Image, hint: str) -> Callable[[], Result]:
     """Return the network as OpenVINO's converter takes it."""
     import openvino
 
+    model, batch = _model_and_batch(model_id, references, image)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, about shapes that become constants
         converted = openvino.convert_model(model.network, example_input=batch, input=list(batch.shape))
@@ -108,10 +115,11 @@ def openvino_way(model: LoadedModel, batch: torch.Tensor, hint: str) -> Callable
     return lambda: np.asarray(compiled(array)[0])
 
 
-def onnx_way(model: LoadedModel, batch: torch.Tensor) -> Callable[[], Result]:
+def by_onnx_runtime(model_id: str, references: list[str], image: Image) -> Callable[[], Result]:
     """Return the network as ONNX Runtime runs it."""
     import onnxruntime  # it comes without types
 
+    model, batch = _model_and_batch(model_id, references, image)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "network.onnx")
         with warnings.catch_warnings():
@@ -126,49 +134,48 @@ def onnx_way(model: LoadedModel, batch: torch.Tensor) -> Callable[[], Result]:
     return lambda: np.asarray(session.run(None, {"image": array})[0])
 
 
-def measured(model_id: str, references: list[str], image: Image, repeats: int) -> list[Row]:
+def _model_and_batch(model_id: str, references: list[str], image: Image) -> tuple[LoadedModel, torch.Tensor]:
+    model, _ = model_of(model_id, references)
+    return model, to_tensor(image.pixels) * model.spec.value_range
+
+
+def measured(model_id: str, references: list[str], image: Image, rounds: int) -> list[Row]:
     """Measure one network in all ways."""
     model, weights = model_of(model_id, references)
-    value_range = model.spec.value_range
-    batch = to_tensor(image.pixels) * value_range
-    results: dict[tuple[str, str], Result] = {}
-
-    def plain() -> Result:
-        with torch.inference_mode():
-            return np.asarray(model.network(batch))
-
-    def ours(options: UpscaleOptions) -> Callable[[], Result]:
-        def run() -> Result:
-            pixels = upscale(image, model, options).image.pixels
-            return (pixels * np.float32(value_range / 255)).transpose(2, 0, 1)[None]
-
-        return run
-
-    ways: dict[tuple[str, str], Callable[[], Result]] = {
-        ("plain", "fp32"): plain,
-        ("ours", "fp32"): ours(UpscaleOptions(device="cpu", precision="fp32")),
-        ("OpenVINO", "fp32"): openvino_way(model, batch, "f32"),
-        ("ONNX Runtime", "fp32"): onnx_way(model, batch),
+    common = (model_id, references, image)
+    cpu = UpscaleOptions(device="cpu")
+    ways: dict[tuple[str, str], Way] = {
+        ("plain", "fp32"): partial(plainly, *common),
+        ("ours", "fp32"): partial(by_us, *common, replace(cpu, precision="fp32")),
+        ("OpenVINO", "fp32"): partial(by_openvino, *common, "f32"),
+        ("ONNX Runtime", "fp32"): partial(by_onnx_runtime, *common),
     }
     if native_bf16():
-        ways["ours", "auto (bf16)"] = ours(UpscaleOptions(device="cpu"))
-        ways["OpenVINO", "bf16"] = openvino_way(model, batch, "bf16")
-    for name, run in ways.items():
-        results[name] = run() / np.float32(value_range)
-    seconds = medians(dict(ways), repeats)
-    expected = results["plain", "fp32"]
-    return [
-        Row(
-            network=f"{model.spec.name} x{model.scale}",
-            weights=weights,
-            way=name[0],
-            precision=name[1],
-            milliseconds=1000 * taken,
-            times_plain=seconds["plain", "fp32"] / taken,
-            agreement=None if name[0] == "plain" else agreement(results[name], expected),
+        ways["ours", "auto (bf16)"] = partial(by_us, *common, cpu)
+        ways["OpenVINO", "bf16"] = partial(by_openvino, *common, "bf16")
+    found = by_turns({" ".join(name): way for name, way in ways.items()}, rounds=rounds)
+    plain = found["plain fp32"]
+    expected = plain.result / model.spec.value_range
+    rows = []
+    for way, precision in ways:
+        one = found[f"{way} {precision}"]
+        result = (
+            one.result.transpose(2, 0, 1)[None] / 255
+            if way == "ours"
+            else one.result / model.spec.value_range
         )
-        for name, taken in seconds.items()
-    ]
+        rows.append(
+            Row(
+                network=f"{model.spec.name} x{model.scale}",
+                weights=weights,
+                way=way,
+                precision=precision,
+                milliseconds=1000 * one.seconds,
+                times_plain=plain.seconds / one.seconds,
+                agreement=None if one is plain else agreement(result, expected),
+            )
+        )
+    return rows
 
 
 def table(rows: list[Row]) -> list[str]:
@@ -205,7 +212,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--image", type=Path, help="the photograph (default: the bundled sample)")
     parser.add_argument("--size", default="320x184", help="of the input; sides are multiples of 8")
-    parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--rounds", type=int, default=5, help="of three runs each")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--write", type=Path, help="file for the table, in Markdown")
     arguments = parser.parse_args()
@@ -216,12 +223,12 @@ def main() -> None:
     image = Image(photograph(path, width, height).copy())
     rows: list[Row] = []
     for model_id in arguments.networks:
-        found = measured(model_id, arguments.weights, image, arguments.repeats)
+        found = measured(model_id, arguments.weights, image, arguments.rounds)
         print("\n".join(table(found)[2:] if rows else table(found)), flush=True)
         rows += found
     about = (
         f"{choose_device('cpu').name}; torch {torch.__version__}; {width} x {height} pixels; "
-        f"medians of {arguments.repeats} rounds."
+        f"medians of {3 * arguments.rounds} runs."
     )
     print(about)
     if arguments.json:

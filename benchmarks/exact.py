@@ -1,6 +1,6 @@
 """How far exact tiles are from the untiled result, and what they cost.
 
-    python benchmarks/exact.py matrix [MODEL...] [--weights FILE...] [--write exact.md]
+    python benchmarks/exact.py matrix [MODEL...] [--weights FILE...] [--write exact_matrix.md]
     python benchmarks/exact.py cost [MODEL...] [--weights FILE...]
 
 `matrix` compares, for every network and tile side and for images with odd and prime sides, the tiled with the
@@ -47,18 +47,21 @@ SIZES = ((257, 256), (521, 331))
 LARGE, LARGE_SIDES = (1499, 1201), (200,)
 
 
-def model_of(model_id: str, files: list[Path]) -> LoadedModel:
-    """Return the network with installed weights, those of a given file, or random ones."""
-    for file in files:
-        model = load_model(str(file))
-        if model.spec.id == model_id:
-            return dataclasses.replace(model, id=model_id, weights="authors'")
+def models_of(model_id: str, files: list[Path]) -> list[LoadedModel]:
+    """Return the network with the weights of each given file and with those installed; else random ones."""
+    found = [
+        dataclasses.replace(model, id=model_id, weights="authors'")
+        for model in (load_model(str(file)) for file in files)
+        if model.spec.id == model_id
+    ]
     try:
-        return load_model(model_id)
+        found.append(load_model(model_id))
     except ZooError:
-        torch.manual_seed(0)
-        network = fused(families.build(SPECS[model_id]))
-        return LoadedModel(model_id, SPECS[model_id], network.eval().requires_grad_(False), "random")
+        if not found:
+            torch.manual_seed(0)
+            network = fused(families.build(SPECS[model_id])).eval().requires_grad_(False)
+            found.append(LoadedModel(model_id, SPECS[model_id], network, "random"))
+    return found
 
 
 def photo(width: int, height: int) -> Image:
@@ -118,8 +121,7 @@ def matrix(ids: list[str], files: list[Path], write: Path | None) -> None:
         "|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)
-    for model_id in ids:
-        model = model_of(model_id, files)
+    for model in (one for model_id in ids for one in models_of(model_id, files)):
         worst, least, runs = 0, float("inf"), 0
         whole_bf16 = tiled_bf16 = float("inf")
         for size in (*SIZES, LARGE) if model.scale == 4 else SIZES:
@@ -138,17 +140,17 @@ def matrix(ids: list[str], files: list[Path], write: Path | None) -> None:
             "random" if model.weights == "random" else "authors'" if "authors" in model.weights else "shipped"
         )
         lines.append(
-            f"| {model_id} | {source} | {runs} | {worst} | {least:.1f} dB | {whole_bf16:.2f} dB | "
+            f"| {model.spec.id} | {source} | {runs} | {worst} | {least:.1f} dB | {whole_bf16:.2f} dB | "
             f"{tiled_bf16:.2f} dB |"
         )
         print(lines[-1], flush=True)
     if write is not None:
-        write.write_text("\n".join(["# Exact tiles", "", *lines, ""]), encoding="utf-8")
+        write.write_text("\n".join(["# Tiles against the untiled result", "", *lines, ""]), encoding="utf-8")
 
 
 def once(model_id: str, files: list[Path], tile: str, side: int) -> None:
     """Run one network in this process and print what it took as JSON."""
-    model, image = model_of(model_id, files), photo(side, side)
+    model, image = models_of(model_id, files)[0], photo(side, side)
     choice = UpscaleOptions(
         device="cpu",
         precision="fp32",

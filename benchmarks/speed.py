@@ -3,9 +3,10 @@
     python benchmarks/speed.py [--weights MODEL...] [--image FILE] [--write FILE]
 
 First table: a photograph of 320 x 180 pixels, x4, pixels to pixels. Plainly means fp32, NCHW, untiled, eager,
-under ``inference_mode``; ours is `srviewer.engine.upscale.upscale` with default options. Both run in this
-process with torch's default number of threads, by turns; the times are medians. Agreement is the PSNR between
-both results (RGB, 8 bits, whole image). Networks without weights given or installed have random ones.
+under ``inference_mode``; ours is `srviewer.engine.upscale.upscale` with default options. Each runs in a
+process of its own with torch's default number of threads, by turns; the times are medians. Agreement is the
+PSNR between both results (RGB, 8 bits, whole image). Networks without weights given or installed have random
+ones.
 
 Second table: FMEN-S on 1280 x 720 pixels, automatic tiles against the untiled image, at the same precision,
 each in processes of their own, by turns. Time is the median run. Memory is the peak of the resident set: as a
@@ -20,14 +21,15 @@ import math
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import torch
+from turns import by_turns
 
 from srviewer.engine.device import choose_device, native_bf16
 from srviewer.engine.request import UpscaleOptions
@@ -45,7 +47,6 @@ from srviewer.zoo.tensors import to_pixels, to_tensor
 
 TARGETS = {"fmen_s_x4": 3.5, "safmn_x4": 1.7, "maffsrn_x4": 1.5, "bsrn_x4": 1.8}
 TILED = "fmen_s_x4"
-REPEATS = 11
 TILED_REPEATS = 3
 
 
@@ -72,16 +73,22 @@ def model_of(model_id: str, references: list[str]) -> tuple[LoadedModel, str]:
         return LoadedModel(model_id, SPECS[model_id], network, "random"), "random"
 
 
-def by_turns(first: Callable[[], object], second: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Return the median seconds of two functions, run by turns after a warm-up."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    for turn in range(repeats + 1):
-        for function, seconds in zip((first, second), taken, strict=True):
-            begin = time.perf_counter()
-            function()
-            if turn:
-                seconds.append(time.perf_counter() - begin)
-    return statistics.median(taken[0]), statistics.median(taken[1])
+def plainly(model_id: str, references: list[str], pixels: Pixels) -> Callable[[], Pixels]:
+    """Return the plain network, made ready."""
+    model, _ = model_of(model_id, references)
+
+    def run() -> Pixels:
+        with torch.inference_mode():
+            return to_pixels(model(to_tensor(pixels)), np.uint8)
+
+    return run
+
+
+def by_us(model_id: str, references: list[str], pixels: Pixels) -> Callable[[], Pixels]:
+    """Return the engine, made ready."""
+    model, _ = model_of(model_id, references)
+    image = Image(pixels.copy())
+    return lambda: upscale(image, model).image.pixels
 
 
 def decibels(one: Pixels, two: Pixels) -> float:
@@ -93,27 +100,24 @@ def decibels(one: Pixels, two: Pixels) -> float:
 def networks_table(path: Path, references: list[str]) -> list[str]:
     """Measure all networks at 320 x 180."""
     pixels = photograph(path, 320, 180)
-    image = Image(pixels.copy())
     lines = [
         "| network | weights | plain ms | ours ms | ratio | target | precision | agreement dB |",
         "|---|---|---:|---:|---:|---:|---|---:|",
     ]
+    precision = "bf16" if native_bf16() else "fp32"
     for model_id, target in TARGETS.items():
         model, weights = model_of(model_id, references)
-
-        def plain(model: LoadedModel = model) -> Pixels:
-            with torch.inference_mode():
-                return to_pixels(model(to_tensor(pixels)), np.uint8)
-
-        def ours(model: LoadedModel = model) -> object:
-            return upscale(image, model)
-
-        plain_seconds, our_seconds = by_turns(plain, ours, REPEATS)
-        result = upscale(image, model)
+        found = by_turns(
+            {
+                "plain": partial(plainly, model_id, references, pixels),
+                "ours": partial(by_us, model_id, references, pixels),
+            }
+        )
+        plain, ours = found["plain"], found["ours"]
         lines.append(
-            f"| {model.spec.name} x4 | {weights} | {1000 * plain_seconds:.0f} | {1000 * our_seconds:.0f} "
-            f"| {plain_seconds / our_seconds:.2f} | {target} | {result.precision} "
-            f"| {decibels(plain(), result.image.pixels):.1f} |"
+            f"| {model.spec.name} x4 | {weights} | {1000 * plain.seconds:.0f} | {1000 * ours.seconds:.0f} "
+            f"| {plain.seconds / ours.seconds:.2f} | {target} | {precision} "
+            f"| {decibels(plain.result, ours.result):.1f} |"
         )
         print(lines[-1], flush=True)
     return lines

@@ -59,7 +59,7 @@ class Automatic:
     def _compiles(self, model: LoadedModel, device: Device, precision: Precision) -> bool:
         """Tell whether OpenVINO is the faster one.
 
-        In bfloat16 it is not for FMEN, where torch's merged convolutions are ahead (65 ms against 92).
+        In bfloat16 it is not for FMEN, where torch's merged convolutions are as fast, and need no compiling.
         """
         wanted = model.spec.family != "bicubic" and (model.spec.family != "fmen" or precision == "fp32")
         return wanted and self._openvino.supports(model, device, precision)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from srviewer.engine.device import Device
+from srviewer.engine.heap import keep_freed_memory
 from srviewer.engine.mixed import mixed
 from srviewer.engine.request import Precision
 from srviewer.engine.staged_run import Program
@@ -123,6 +124,8 @@ class EagerTorch:
     ) -> tuple[LoadedModel, torch.dtype]:
         """Return a copy of the model that computes in a precision, and what it takes images as."""
         dtype = DTYPES[precision]
+        if device.kind == "cpu":
+            keep_freed_memory()
         if precision == "bf16":
             exact = model.to(device=device.torch, memory_format=torch.channels_last)
             network = mixed(exact.network, exact.spec, dtype, merge=device.kind == "cpu")

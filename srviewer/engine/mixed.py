@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import copy
 import operator
-from functools import cache
-from typing import TypeGuard, cast
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
+from srviewer.engine.merged import (
+    ChainedConv,
+    ConvActivation,
+    ConvSum,
+    SplitConv,
+    chains_well,
+    is_plain,
+    merging_works,
+    product_in_place,
+    wastes_lanes,
+)
 from srviewer.engine.tracing import traced
 from srviewer.networks.safmn import ChannelLayerNorm
 from srviewer.networks.whole_image import WholeImageLayer
@@ -56,9 +65,12 @@ def mixed(network: nn.Module, spec: ModelSpec, dtype: torch.dtype, *, merge: boo
     # would take a fifth of its time, for 0.004 dB.
     ends_matter = spec.family != "fmen" or spec.scale < 4
     wide = {head, tail} if ends_matter else set()
+    merge = merge and merging_works(dtype)
+    if merge:
+        _chain(module, wide)
     rewriting = _Rewriting(module, wide, dtype)
     rewriting.settle_dtypes()
-    if merge and _merging_works(dtype):
+    if merge:
         rewriting.merge()
     module.graph.eliminate_dead_code()
     module.graph.lint()
@@ -77,6 +89,23 @@ def _fold_range(network: nn.Module, head: str, tail: str, value_range: float) ->
         last.weight.div_(value_range)
         last.bias.div_(value_range)
     return True
+
+
+def _chain(module: fx.GraphModule, wide: set[str]) -> None:
+    """Compute convolutions of what a convolution made from few channels at once with that one."""
+    modules = dict(module.named_modules())
+    for node in module.graph.nodes:
+        if node.op != "call_module" or str(node.target) in wide:
+            continue
+        (made,) = node.all_input_nodes[:1]
+        if made.op != "call_module" or str(made.target) in wide:
+            continue
+        first, second = modules[str(made.target)], modules[str(node.target)]
+        if chains_well(first, second):
+            assert isinstance(first, nn.Conv2d)
+            assert isinstance(second, nn.Conv2d)
+            module.set_submodule(str(node.target), ChainedConv(first, second))
+            node.args = (made.args[0], made)
 
 
 class _Rewriting:
@@ -99,6 +128,7 @@ class _Rewriting:
         self._narrow: set[fx.Node] = set()
         self._constants: set[fx.Node] = set()
         self._casts: dict[fx.Node, fx.Node] = {}
+        self._activations: dict[fx.Node, nn.Module] = {}
 
     def settle_dtypes(self) -> None:
         """Give every value its dtype."""
@@ -114,12 +144,22 @@ class _Rewriting:
 
     def merge(self) -> None:
         """Make one operation of every 16-bit convolution and the activation or sum after it."""
+        convs = {
+            node: module
+            for node in self.graph.nodes
+            if node in self._narrow
+            and node.op == "call_module"
+            and wastes_lanes(module := self.modules[str(node.target)])
+            and self._uses(node) == 1
+        }
         for node in list(self.graph.nodes):
             self._merge_activation(node)
         for node in list(self.graph.nodes):
             if node.op == "call_function" and node in self._narrow:
                 self._merge_sum(node)
                 self._reuse_memory(node)
+        for node, conv in convs.items():
+            self._split(node, conv)
 
     def _module(self, node: fx.Node) -> None:
         target = str(node.target)
@@ -200,10 +240,11 @@ class _Rewriting:
             return
         conv = self.modules[str(node.target)]
         user = next(iter(node.users))
-        if not self._is_activation(user) or not _is_plain(conv) or self._uses(node) > 1:
+        if not self._is_activation(user) or not is_plain(conv) or self._uses(node) > 1:
             return
         activation = self.modules[str(user.target)]
         self.module.set_submodule(str(node.target), ConvActivation(conv, activation))
+        self._activations[node] = activation
         user.replace_all_uses_with(node)
         self.graph.erase_node(user)
 
@@ -215,8 +256,8 @@ class _Rewriting:
             if conv.op != "call_module" or len(conv.users) > 1 or self._uses(conv) > 1:
                 continue
             module = self.modules[str(conv.target)]
-            earlier = next(one for one in self.graph.nodes if one in (conv, other)) is other
-            if _is_plain(module) and self.module.get_submodule(str(conv.target)) is module and earlier:
+            untouched = self.module.get_submodule(str(conv.target)) is module
+            if is_plain(module) and untouched and self._is_before(other, conv):
                 self.module.set_submodule(str(conv.target), ConvSum(module))
                 conv.args = (*conv.args, other)
                 node.replace_all_uses_with(conv)
@@ -233,132 +274,24 @@ class _Rewriting:
         if isinstance(self.module.get_submodule(str(attention.target)), ConvActivation):
             node.target = product_in_place
 
+    def _split(self, node: fx.Node, conv: nn.Conv2d) -> None:
+        """Compute the last few outputs of a convolution for several columns at once."""
+        if isinstance(self.module.get_submodule(str(node.target)), ConvSum):
+            self.module.set_submodule(str(node.target), SplitConv(conv, None, "add"))
+            return
+        activation = self._activations.get(node)
+        user = next(iter(node.users))
+        features = user.args[1] if user.target is product_in_place else None
+        if isinstance(features, fx.Node) and self._is_before(features, node):
+            self.module.set_submodule(str(node.target), SplitConv(conv, activation, "multiply"))
+            node.args = (*node.args, features)
+            user.replace_all_uses_with(node)
+            self.graph.erase_node(user)
+        else:
+            self.module.set_submodule(str(node.target), SplitConv(conv, activation))
+
+    def _is_before(self, first: fx.Node, second: fx.Node) -> bool:
+        return next(one for one in self.graph.nodes if one in (first, second)) is first
+
     def _uses(self, node: fx.Node) -> int:
         return sum(other.op == "call_module" and other.target == node.target for other in self.graph.nodes)
-
-
-class ConvActivation(nn.Module):
-    """A convolution that applies an activation to its sums before it writes them.
-
-    That spares a pass over the features, which on a CPU costs up to a sixth of a network's time.
-
-    Attributes
-    ----------
-    reach : pixels around its own that it looks at.
-    """
-
-    def __init__(self, conv: nn.Conv2d, activation: nn.Module) -> None:
-        super().__init__()
-        self.weight = conv.weight
-        self.bias = conv.bias
-        self._padding = [int(one) for one in conv.padding]
-        self._stride = list(conv.stride)
-        self._dilation = list(conv.dilation)
-        self._groups = conv.groups
-        self.reach = _reach(conv)
-        self._name, self._numbers, self._variant = _named(activation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map N x inputs x H x W to N x outputs x H' x W', of the weight's dtype."""
-        merged = torch.ops.mkldnn._convolution_pointwise.default(
-            x,
-            self.weight,
-            self.bias,
-            self._padding,
-            self._stride,
-            self._dilation,
-            self._groups,
-            self._name,
-            self._numbers,
-            self._variant,
-        )
-        return cast("Tensor", merged)
-
-
-class ConvSum(nn.Module):
-    """A convolution that adds a tensor to its sums before it writes them.
-
-    Attributes
-    ----------
-    reach : pixels around its own that it looks at.
-    """
-
-    def __init__(self, conv: nn.Conv2d) -> None:
-        super().__init__()
-        self.weight = conv.weight
-        self.bias = conv.bias
-        self._padding = [int(one) for one in conv.padding]
-        self._stride = list(conv.stride)
-        self._dilation = list(conv.dilation)
-        self._groups = conv.groups
-        self.reach = _reach(conv)
-
-    def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """Map N x inputs x H x W, and `other` of the output's shape, to N x outputs x H' x W'."""
-        merged = torch.ops.mkldnn._convolution_pointwise.binary(
-            x,
-            other,
-            self.weight,
-            self.bias,
-            self._padding,
-            self._stride,
-            self._dilation,
-            self._groups,
-            "add",
-            1.0,
-            None,
-            [],
-            None,
-        )
-        return cast("Tensor", merged)
-
-
-def product_in_place(attention: Tensor, features: Tensor) -> Tensor:
-    """Multiply, into the memory of `attention` if it is as large as the product."""
-    return attention.mul_(features) if attention.shape == features.shape else attention * features
-
-
-def _is_plain(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-    """Return whether a module is a convolution that the merged operations know."""
-    return (
-        type(module) is nn.Conv2d and module.padding_mode == "zeros" and not isinstance(module.padding, str)
-    )
-
-
-def _reach(conv: nn.Conv2d) -> int:
-    return max(
-        int(step) * (size - 1) // 2 for step, size in zip(conv.dilation, conv.kernel_size, strict=True)
-    )
-
-
-def _named(activation: nn.Module) -> tuple[str, list[float], str | None]:
-    """Return an activation as oneDNN knows it: its name, its numbers, its variant."""
-    if isinstance(activation, nn.LeakyReLU):
-        return "leaky_relu", [activation.negative_slope], None
-    if isinstance(activation, nn.GELU):
-        return "gelu", [], activation.approximate
-    return ("relu" if isinstance(activation, nn.ReLU) else "sigmoid"), [], None
-
-
-@cache
-def _merging_works(dtype: torch.dtype) -> bool:
-    """Return whether this build of torch has the merged operation, and it computes what it should.
-
-    The operation is torch's own but not public, so it is tried rather than trusted.
-    """
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(1, 6, 9, 7, generator=generator).to(dtype, memory_format=torch.channels_last)
-    conv = nn.Conv2d(6, 10, 3, padding=1).to(dtype).requires_grad_(False)
-    conv.weight.copy_(torch.randn(conv.weight.shape, generator=generator) / 4)
-    try:
-        for activation in (nn.LeakyReLU(0.1), nn.ReLU(), nn.GELU(), nn.Sigmoid()):
-            expected = activation(copy.deepcopy(conv).float()(x.float()))
-            found = ConvActivation(conv, activation)(x).float()
-            if not torch.allclose(found, expected, rtol=2e-2, atol=2e-2):
-                return False
-        answer = conv(x)
-        if not torch.allclose(ConvSum(conv)(x, answer), answer + answer, rtol=2e-2, atol=2e-2):
-            return False
-    except (RuntimeError, AttributeError, TypeError):
-        return False
-    return True

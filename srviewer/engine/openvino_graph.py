@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from srviewer.engine.merged import split_weights, wastes_lanes
 from srviewer.engine.tracing import part_of
 from srviewer.networks.bsrn import ChannelContrast
 from srviewer.networks.safmn import ChannelLayerNorm, GridMaxPool
@@ -20,6 +21,8 @@ from srviewer.networks.whole_image import WholeImageLayer
 
 # What `torch.nn.functional.interpolate` takes for bicubic interpolation's coefficient.
 _CUBIC = -0.75
+# Input channels from which a convolution that `merged.wastes_lanes` is faster split, to OpenVINO.
+_WORTH_SPLITTING = 32
 
 
 def quiet_openvino() -> ModuleType:
@@ -257,6 +260,8 @@ class _Translation:
     def _convolution(self, conv: nn.Conv2d, x: Any) -> Any:
         if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
             raise UntranslatableError(f"padding {conv.padding_mode}, {conv.padding}")
+        if wastes_lanes(conv) and conv.in_channels >= _WORTH_SPLITTING:
+            return self._split_convolution(conv, x)
         steps = list(conv.stride), list(conv.padding), list(conv.padding), list(conv.dilation)
         if conv.groups == 1:
             result = self._op.convolution(x, self._constant(conv.weight), *steps)
@@ -266,6 +271,36 @@ class _Translation:
         if conv.bias is None:
             return result
         return self._op.add(result, self._constant(conv.bias[:, None, None]))
+
+    def _split_convolution(self, conv: nn.Conv2d, x: Any) -> Any:
+        """Do what `merged.SplitConv` does: the last few outputs for several columns at once."""
+        op, split = self._op, split_weights(conv)
+        _, _, height, width = tuple(x.get_output_shape(0))
+        padding, missing = [int(one) for one in conv.padding], -width % split.columns
+        first = op.convolution(x, self._constant(split.first), [1, 1], padding, padding, [1, 1])
+        last = op.convolution(
+            x,
+            self._constant(split.last),
+            [1, split.columns],
+            padding,
+            [padding[0], padding[1] + missing],
+            [1, 1],
+        )
+        if conv.bias is not None:
+            assert split.first_bias is not None
+            assert split.last_bias is not None
+            first = op.add(first, self._constant(split.first_bias[:, None, None]))
+            last = op.add(last, self._constant(split.last_bias[:, None, None]))
+        count = (width + missing) // split.columns
+        apart = op.reshape(last, op.constant(np.array([1, split.columns, split.rest, height, count])), False)
+        joined = op.reshape(
+            self._permuted(apart, 0, 2, 3, 4, 1),
+            op.constant(np.array([1, split.rest, height, width + missing])),
+            False,
+        )
+        if missing:
+            joined = op.slice(joined, *(op.constant(np.array([one])) for one in (0, width, 1, 3)))
+        return op.concat([first, joined], 1)
 
     def _layer_norm(self, norm: ChannelLayerNorm, x: Any) -> Any:
         """Normalise by two 1x1 convolutions, one that takes the mean off and one that takes means of squares.

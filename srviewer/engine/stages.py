@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-from srviewer.engine.mixed import ConvActivation, ConvSum, product_in_place
+from srviewer.engine.merged import ChainedConv, ConvActivation, ConvSum, SplitConv, product_in_place
 from srviewer.engine.tracing import FOLLOWING, is_convolution, is_whole_image
 from srviewer.networks.safmn import ChannelLayerNorm
 from srviewer.networks.whole_image import WholeImageLayer
@@ -346,7 +346,7 @@ def reach_of(module: nn.Module) -> int:
             )
             // 2
         )
-    if isinstance(module, (ConvActivation, ConvSum)):
+    if isinstance(module, (ChainedConv, ConvActivation, ConvSum, SplitConv)):
         return module.reach
     if isinstance(module, _POINTWISE):
         return 0

@@ -1,0 +1,327 @@
+"""Convolutions in 16 bits that finish more in one pass over the features, for CPUs."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, TypeGuard, cast
+
+import torch
+from torch import Tensor, nn
+
+from srviewer.engine.tracing import is_convolution
+
+# Outputs that a CPU's vectors and matrix units compute at once.
+_LANES = 16
+# Outputs beyond a multiple of `_LANES` up to which `SplitConv` is the faster way (50 of FMEN are 48 and 2).
+_MOST_REST = 4
+
+
+class ConvActivation(nn.Module):
+    """A convolution that applies an activation to its sums before it writes them.
+
+    That spares a pass over the features, which on a CPU costs up to a sixth of a network's time.
+
+    Parameters
+    ----------
+    conv : whose weights are shared.
+    activation : leaky ReLU, ReLU, GELU or sigmoid; None for none.
+
+    Attributes
+    ----------
+    reach : pixels around its own that it looks at.
+    """
+
+    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None) -> None:
+        super().__init__()
+        self.weight = conv.weight
+        self.bias = conv.bias
+        self._padding = _pair(conv.padding)
+        self._stride = list(conv.stride)
+        self._dilation = list(conv.dilation)
+        self._groups = conv.groups
+        self.reach = _reach(conv)
+        self._name, self._numbers, self._variant = _named(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map N x inputs x H x W to N x outputs x H' x W', of the weight's dtype."""
+        merged = torch.ops.mkldnn._convolution_pointwise.default(
+            x,
+            self.weight,
+            self.bias,
+            self._padding,
+            self._stride,
+            self._dilation,
+            self._groups,
+            self._name,
+            self._numbers,
+            self._variant,
+        )
+        return cast("Tensor", merged)
+
+
+class ConvSum(nn.Module):
+    """A convolution that adds a tensor to its sums before it writes them.
+
+    Attributes
+    ----------
+    reach : pixels around its own that it looks at.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight = conv.weight
+        self.bias = conv.bias
+        self._padding = _pair(conv.padding)
+        self._stride = list(conv.stride)
+        self._dilation = list(conv.dilation)
+        self._groups = conv.groups
+        self.reach = _reach(conv)
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """Map N x inputs x H x W, and `other` of the output's shape, to N x outputs x H' x W'."""
+        merged = torch.ops.mkldnn._convolution_pointwise.binary(
+            x,
+            other,
+            self.weight,
+            self.bias,
+            self._padding,
+            self._stride,
+            self._dilation,
+            self._groups,
+            "add",
+            1.0,
+            None,
+            [],
+            None,
+        )
+        return cast("Tensor", merged)
+
+
+@dataclass(frozen=True, eq=False)
+class SplitWeights:
+    """The weights of a convolution as ``SplitConv`` takes them.
+
+    Attributes
+    ----------
+    first, first_bias : of the outputs up to a multiple of 16.
+    last, last_bias : of the other `rest` outputs, for each of `columns` neighbouring columns: output
+        ``column * rest + k`` is output k of the rest at that column.
+    """
+
+    first: Tensor
+    first_bias: Tensor | None
+    last: Tensor
+    last_bias: Tensor | None
+    rest: int
+    columns: int
+
+
+def split_weights(conv: nn.Conv2d) -> SplitWeights:
+    """Return the weights of a convolution of which ``wastes_lanes`` is true; they are copies."""
+    outputs, inputs, height, width = conv.weight.shape
+    rest = outputs % _LANES
+    columns = _LANES // rest
+    weight = conv.weight.detach()
+    last = weight.new_zeros((rest * columns, inputs, height, width + columns - 1))
+    for column in range(columns):
+        last[column * rest : (column + 1) * rest, :, :, column : column + width] = weight[-rest:]
+    bias = None if conv.bias is None else conv.bias.detach()
+    return SplitWeights(
+        first=weight[:-rest].clone(),
+        first_bias=None if bias is None else bias[:-rest].clone(),
+        last=last,
+        last_bias=None if bias is None else bias[-rest:].repeat(columns),
+        rest=rest,
+        columns=columns,
+    )
+
+
+class SplitConv(nn.Module):
+    """A convolution whose last few outputs are computed for several columns at once.
+
+    Outputs are computed by sixteens: 50 of them cost as much as 64. Here 48 are computed as ever, and the
+    other 2 for 8 neighbouring columns by a convolution of 16 outputs with a stride of 8, whose kernel is
+    wider by 7 zeros: a third of the multiplications that they would cost, the same sums.
+
+    Parameters
+    ----------
+    conv : one of which ``wastes_lanes`` is true.
+    activation : applied to the sums; None for none.
+    then : what is done with the outputs and a second tensor, if any.
+
+    Attributes
+    ----------
+    reach : pixels around its own that it looks at.
+    """
+
+    def __init__(
+        self, conv: nn.Conv2d, activation: nn.Module | None, then: Literal["add", "multiply"] | None = None
+    ) -> None:
+        super().__init__()
+        split = split_weights(conv)
+        padding = _pair(conv.padding)
+        first = _convolution(split.first, split.first_bias, (1, 1), padding)
+        last = _convolution(split.last, split.last_bias, (1, split.columns), padding)
+        self._first = ConvActivation(first, activation)
+        self._last = ConvActivation(last, activation)
+        self._rest, self._columns, self._whole = split.rest, split.columns, len(split.first)
+        self._then = then
+        self.reach = _reach(conv)
+
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        """Map N x inputs x H x W, and `other` of the output's shape if any, to N x outputs x H x W.
+
+        The result is dense, channels last.
+        """
+        count, _, height, width = x.shape
+        missing = -width % self._columns
+        first = self._first(x).permute(0, 2, 3, 1)
+        last = self._last(nn.functional.pad(x, (0, missing)) if missing else x)
+        last = last.permute(0, 2, 3, 1).reshape(count, height, -1, self._rest)[:, :, :width]
+        if other is None or self._then is None:
+            return torch.cat((first, last), 3).permute(0, 3, 1, 2)
+        combine = torch.add if self._then == "add" else torch.mul
+        others = other.permute(0, 2, 3, 1)
+        result: Tensor = first.new_empty((count, height, width, self._whole + self._rest))
+        combine(first, others[..., : self._whole], out=result[..., : self._whole])
+        combine(last, others[..., self._whole :], out=result[..., self._whole :])
+        return result.permute(0, 3, 1, 2)
+
+
+class ChainedConv(nn.Module):
+    """A convolution of what another one makes, computed from what that one reads.
+
+    From 3 channels two convolutions of 3 x 3 are one of 5 x 5 at a fraction of the products. They are not at
+    the image's edge, where what the first makes is continued by zeros: there the second runs by itself.
+
+    Parameters
+    ----------
+    first, second : both keep the size (``is_convolution``).
+
+    Attributes
+    ----------
+    reach : pixels around its own that it looks at in either of its inputs; that it looks one convolution
+        farther in the first one's input is accounted for there, since it reads the first one's output too.
+    """
+
+    def __init__(self, first: nn.Conv2d, second: nn.Conv2d) -> None:
+        super().__init__()
+        weight = nn.functional.conv_transpose2d(
+            first.weight.detach().transpose(0, 1), second.weight.detach().transpose(0, 1)
+        ).transpose(0, 1)
+        bias = None if second.bias is None else second.bias.detach()
+        if first.bias is not None:
+            passed = second.weight.detach().sum((2, 3)) @ first.bias.detach()
+            bias = passed if bias is None else bias + passed
+        self.both = _convolution(weight, bias, (1, 1), [side // 2 for side in weight.shape[2:]])
+        self.second = second
+        self.reach = _reach(second)
+
+    def forward(self, x: Tensor, made: Tensor) -> Tensor:
+        """Map the first one's input and output, N x C x H x W each, to the second one's output."""
+        result: Tensor = self.both(x)
+        edge, seen = self.reach, 2 * self.reach
+        result[:, :, :edge] = self.second(made[:, :, :seen])[:, :, :edge]
+        result[:, :, -edge:] = self.second(made[:, :, -seen:])[:, :, -edge:]
+        result[..., :edge] = self.second(made[..., :seen])[..., :edge]
+        result[..., -edge:] = self.second(made[..., -seen:])[..., -edge:]
+        return result
+
+
+def chains_well(first: nn.Module, second: nn.Module) -> bool:
+    """Return whether ``ChainedConv`` does two convolutions in a row with a third of the second's products."""
+    if not (is_convolution(first, 3) and is_convolution(second, 3)):
+        return False
+    assert isinstance(first, nn.Conv2d)
+    assert isinstance(second, nn.Conv2d)
+    plain = all(one.dilation == (1, 1) and one.groups == 1 for one in (first, second))
+    return plain and 3 * first.in_channels * 5**2 <= second.in_channels * 3**2
+
+
+def product_in_place(attention: Tensor, features: Tensor) -> Tensor:
+    """Multiply, into the memory of `attention` if it is as large as the product."""
+    return attention.mul_(features) if attention.shape == features.shape else attention * features
+
+
+def is_plain(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Return whether a module is a convolution that the merged operations know."""
+    return (
+        type(module) is nn.Conv2d and module.padding_mode == "zeros" and not isinstance(module.padding, str)
+    )
+
+
+def wastes_lanes(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Return whether a module is a convolution that ``SplitConv`` does faster."""
+    return (
+        is_convolution(module, 3)
+        and isinstance(module, nn.Conv2d)
+        and module.dilation == (1, 1)
+        and module.groups == 1
+        and module.in_channels > _MOST_REST * 2
+        and module.out_channels > _LANES
+        and 0 < module.out_channels % _LANES <= _MOST_REST
+    )
+
+
+@cache
+def merging_works(dtype: torch.dtype) -> bool:
+    """Return whether this build of torch has the merged operations, and they compute what they should.
+
+    They are torch's own but not public, so they are tried rather than trusted.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 6, 9, 7, generator=generator).to(dtype, memory_format=torch.channels_last)
+    conv = nn.Conv2d(6, 18, 3, padding=1).to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    conv.requires_grad_(False)
+    conv.weight.copy_(torch.randn(conv.weight.shape, generator=generator) / 4)
+    try:
+        for activation in (nn.LeakyReLU(0.1), nn.ReLU(), nn.GELU(), nn.Sigmoid()):
+            expected = activation(copy.deepcopy(conv).float()(x.float()))
+            for merged in (ConvActivation(conv, activation), SplitConv(conv, activation)):
+                if not torch.allclose(merged(x).float(), expected, rtol=2e-2, atol=2e-2):
+                    return False
+        answer = conv(x)
+        for summed in (ConvSum(conv), SplitConv(conv, None, "add")):
+            if not torch.allclose(summed(x, answer), answer + answer, rtol=2e-2, atol=2e-2):
+                return False
+    except (RuntimeError, AttributeError, TypeError):
+        return False
+    return True
+
+
+def _convolution(
+    weight: Tensor, bias: Tensor | None, stride: tuple[int, int], padding: list[int]
+) -> nn.Conv2d:
+    """Return a convolution with such weights, channels last."""
+    outputs, inputs, height, width = weight.shape
+    made: nn.Conv2d = nn.Conv2d(
+        inputs, outputs, (height, width), stride, (padding[0], padding[1]), bias=bias is not None
+    )
+    made.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
+    if bias is not None:
+        made.bias = nn.Parameter(bias, requires_grad=False)
+    return made
+
+
+def _pair(padding: str | tuple[int, ...]) -> list[int]:
+    assert not isinstance(padding, str)
+    return list(padding)
+
+
+def _reach(conv: nn.Conv2d) -> int:
+    return max(
+        int(step) * (size - 1) // 2 for step, size in zip(conv.dilation, conv.kernel_size, strict=True)
+    )
+
+
+def _named(activation: nn.Module | None) -> tuple[str, list[float], str | None]:
+    """Return an activation as oneDNN knows it: its name, its numbers, its variant."""
+    if activation is None:
+        return "none", [], None
+    if isinstance(activation, nn.LeakyReLU):
+        return "leaky_relu", [activation.negative_slope], None
+    if isinstance(activation, nn.GELU):
+        return "gelu", [], activation.approximate
+    return ("relu" if isinstance(activation, nn.ReLU) else "sigmoid"), [], None

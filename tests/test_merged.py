@@ -1,0 +1,158 @@
+"""Merged convolutions against the plain ones they stand for, and the heap they work on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Literal
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from srviewer.engine.backends import EagerTorch
+from srviewer.engine.device import choose_device
+from srviewer.engine.merged import (
+    ChainedConv,
+    ConvActivation,
+    ConvSum,
+    SplitConv,
+    chains_well,
+    merging_works,
+    split_weights,
+    wastes_lanes,
+)
+from srviewer.engine.mixed import mixed
+from srviewer.networks.fusion import fused
+from srviewer.zoo import families
+from srviewer.zoo.model import LoadedModel
+from srviewer.zoo.spec import SPECS
+
+pytestmark = pytest.mark.skipif(not merging_works(torch.float32), reason="torch without merged convolutions")
+
+
+def convolution(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
+    torch.manual_seed(inputs * 100 + outputs)
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias).requires_grad_(False)
+
+
+def picture(channels: int, height: int, width: int) -> Tensor:
+    torch.manual_seed(height * 1000 + width)
+    return torch.randn(1, channels, height, width).contiguous(memory_format=torch.channels_last)
+
+
+@given(
+    rest=st.integers(1, 4),
+    height=st.integers(1, 9),
+    width=st.integers(1, 35),
+    bias=st.booleans(),
+    then=st.sampled_from([None, "add", "multiply"]),
+)
+def test_a_split_convolution_is_the_whole_one(
+    rest: int, height: int, width: int, bias: bool, then: Literal["add", "multiply"] | None
+) -> None:
+    conv, x = convolution(12, 16 + rest, bias=bias), picture(12, height, width)
+    assert wastes_lanes(conv)
+    other = picture(16 + rest, height, width)
+    activation = nn.LeakyReLU(0.1)
+    expected = activation(conv(x))
+    if then is not None:
+        expected = expected + other if then == "add" else expected * other
+    found = SplitConv(conv, activation, then)(x, *(() if then is None else (other,)))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_not_split() -> None:
+    assert wastes_lanes(convolution(50, 50))
+    assert not wastes_lanes(convolution(50, 48))
+    assert not wastes_lanes(convolution(50, 56))
+    assert not wastes_lanes(convolution(3, 50))
+    assert not wastes_lanes(nn.Conv2d(50, 50, 1))
+    assert not wastes_lanes(nn.Conv2d(50, 50, 3, stride=2, padding=1))
+    split = split_weights(convolution(50, 50, bias=False))
+    assert (split.rest, split.columns, split.last_bias) == (2, 8, None)
+    assert split.last.shape == (16, 50, 3, 10)
+
+
+@given(height=st.integers(1, 9), width=st.integers(1, 9), biases=st.tuples(st.booleans(), st.booleans()))
+def test_chained_convolutions_are_both_up_to_the_edge(
+    height: int, width: int, biases: tuple[bool, bool]
+) -> None:
+    first, second = convolution(3, 32, bias=biases[0]), convolution(32, 8, bias=biases[1])
+    assert chains_well(first, second)
+    x = picture(3, height, width)
+    made = first(x)
+    torch.testing.assert_close(ChainedConv(first, second)(x, made), second(made), rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_not_chained() -> None:
+    assert not chains_well(convolution(12, 32), convolution(32, 8))
+    assert not chains_well(convolution(3, 32), nn.Conv2d(32, 8, 1))
+    assert not chains_well(nn.Identity(), convolution(32, 8))
+
+
+@pytest.mark.parametrize(
+    "activation", [None, nn.LeakyReLU(0.2), nn.ReLU(), nn.GELU(), nn.GELU("tanh"), nn.Sigmoid()]
+)
+def test_activations_and_sums_are_those_of_torch(activation: nn.Module | None) -> None:
+    conv, x = convolution(5, 7), picture(5, 6, 8)
+    expected = conv(x) if activation is None else activation(conv(x))
+    torch.testing.assert_close(ConvActivation(conv, activation)(x), expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(ConvSum(conv)(x, expected), conv(x) + expected, rtol=1e-4, atol=1e-5)
+
+
+def test_fmen_is_merged_in_every_way() -> None:
+    torch.manual_seed(0)
+    spec = SPECS["fmen_s_x4"]
+    network = fused(families.build(spec)).requires_grad_(False)
+    if not merging_works(torch.bfloat16):
+        pytest.skip("no bfloat16 here")
+    graph = mixed(network, spec, torch.bfloat16, merge=True)
+    assert graph is not None
+    used = [str(node.target) for node in graph.graph.nodes if node.op == "call_module"]
+    kinds = {type(graph.get_submodule(name)) for name in used}
+    assert {ChainedConv, SplitConv, ConvActivation} <= kinds
+    plain = mixed(network, spec, torch.bfloat16, merge=False)
+    assert plain is not None
+    # Random weights give a flat picture: what is compared is how far each is from fp32.
+    x = torch.rand(1, 3, 31, 45).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        exact = LoadedModel("fmen_s_x4", spec, network, "random")(x)
+        merged_error, plain_error = ((one(x).float() - exact).square().mean() for one in (graph, plain))
+    assert merged_error <= 1.3 * plain_error
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's heap")
+def test_freed_memory_is_used_again() -> None:
+    code = (
+        "import resource, torch\n"
+        "from srviewer.engine.heap import keep_freed_memory\n"
+        "def faults():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(10):\n"
+        "        blocks = [torch.ones(1 << 22) for _ in range(3)]\n"
+        "        del blocks\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "if not keep_freed_memory():\n"
+        "    print(0, 0)\n"
+        "else:\n"
+        "    faults()\n"
+        "    print(1, faults())\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    kept, faults = map(int, ran.stdout.split())
+    if not kept:
+        pytest.skip("another C library")
+    assert faults < 3 * (1 << 24) // 4096  # ten times that without
+
+
+def test_a_network_on_a_cpu_keeps_freed_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr("srviewer.engine.backends.keep_freed_memory", lambda: asked.append(True))
+    spec = SPECS["safmn_x2"]
+    network = families.build(spec).eval().requires_grad_(False)
+    EagerTorch().prepare(LoadedModel("safmn_x2", spec, network, "random"), choose_device("cpu"), "fp32")
+    assert asked
