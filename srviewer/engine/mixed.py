@@ -67,7 +67,7 @@ def mixed(network: nn.Module, spec: ModelSpec, dtype: torch.dtype, *, merge: boo
     wide = {head, tail} if ends_matter else set()
     merge = merge and merging_works(dtype)
     if merge:
-        _chain(module, wide)
+        _chain(module, wide, dtype)
     rewriting = _Rewriting(module, wide, dtype)
     rewriting.settle_dtypes()
     if merge:
@@ -91,7 +91,7 @@ def _fold_range(network: nn.Module, head: str, tail: str, value_range: float) ->
     return True
 
 
-def _chain(module: fx.GraphModule, wide: set[str]) -> None:
+def _chain(module: fx.GraphModule, wide: set[str], dtype: torch.dtype) -> None:
     """Compute convolutions of what a convolution made from few channels at once with that one."""
     modules = dict(module.named_modules())
     for node in module.graph.nodes:
@@ -104,7 +104,7 @@ def _chain(module: fx.GraphModule, wide: set[str]) -> None:
         if chains_well(first, second):
             assert isinstance(first, nn.Conv2d)
             assert isinstance(second, nn.Conv2d)
-            module.set_submodule(str(node.target), ChainedConv(first, second))
+            module.set_submodule(str(node.target), ChainedConv(first, second, dtype))
             node.args = (made.args[0], made)
 
 
