@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, TypeGuard, cast
+from typing import TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,10 @@ from srviewer.engine.tracing import is_convolution
 
 # Outputs that a CPU's vectors and matrix units compute at once.
 _LANES = 16
-# Outputs beyond a multiple of `_LANES` up to which `SplitConv` is the faster way (50 of FMEN are 48 and 2).
+# Outputs beyond a multiple of `_LANES` up to which `SplitConv` is the faster way: 50 of FMEN are 48 and 2.
 _MOST_REST = 4
+# Inputs from which it is.
+_LEAST_INPUTS = 32
 
 
 class ConvActivation(nn.Module):
@@ -149,16 +151,13 @@ class SplitConv(nn.Module):
     ----------
     conv : one of which ``wastes_lanes`` is true.
     activation : applied to the sums; None for none.
-    then : what is done with the outputs and a second tensor, if any.
 
     Attributes
     ----------
     reach : pixels around its own that it looks at.
     """
 
-    def __init__(
-        self, conv: nn.Conv2d, activation: nn.Module | None, then: Literal["add", "multiply"] | None = None
-    ) -> None:
+    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None) -> None:
         super().__init__()
         split = split_weights(conv)
         padding = _pair(conv.padding)
@@ -167,26 +166,21 @@ class SplitConv(nn.Module):
         self._first = ConvActivation(first, activation)
         self._last = ConvActivation(last, activation)
         self._rest, self._columns, self._whole = split.rest, split.columns, len(split.first)
-        self._then = then
         self.reach = _reach(conv)
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        """Map N x inputs x H x W, and `other` of the output's shape if any, to N x outputs x H x W.
-
-        The result is dense, channels last.
-        """
+        """Map N x inputs x H x W to N x outputs x H x W, channels last; `other`, of that shape, is added."""
         count, _, height, width = x.shape
         missing = -width % self._columns
         first = self._first(x).permute(0, 2, 3, 1)
         last = self._last(nn.functional.pad(x, (0, missing)) if missing else x)
         last = last.permute(0, 2, 3, 1).reshape(count, height, -1, self._rest)[:, :, :width]
-        if other is None or self._then is None:
+        if other is None:
             return torch.cat((first, last), 3).permute(0, 3, 1, 2)
-        combine = torch.add if self._then == "add" else torch.mul
         others = other.permute(0, 2, 3, 1)
         result: Tensor = first.new_empty((count, height, width, self._whole + self._rest))
-        combine(first, others[..., : self._whole], out=result[..., : self._whole])
-        combine(last, others[..., self._whole :], out=result[..., self._whole :])
+        torch.add(first, others[..., : self._whole], out=result[..., : self._whole])
+        torch.add(last, others[..., self._whole :], out=result[..., self._whole :])
         return result.permute(0, 3, 1, 2)
 
 
@@ -264,7 +258,7 @@ def wastes_lanes(module: nn.Module) -> TypeGuard[nn.Conv2d]:
         and isinstance(module, nn.Conv2d)
         and module.dilation == (1, 1)
         and module.groups == 1
-        and module.in_channels > _MOST_REST * 2
+        and module.in_channels >= _LEAST_INPUTS
         and module.out_channels > _LANES
         and 0 < module.out_channels % _LANES <= _MOST_REST
     )
@@ -288,7 +282,7 @@ def merging_works(dtype: torch.dtype) -> bool:
                 if not torch.allclose(merged(x).float(), expected, rtol=2e-2, atol=2e-2):
                     return False
         answer = conv(x)
-        for summed in (ConvSum(conv), SplitConv(conv, None, "add")):
+        for summed in (ConvSum(conv), SplitConv(conv, None)):
             if not torch.allclose(summed(x, answer), answer + answer, rtol=2e-2, atol=2e-2):
                 return False
     except (RuntimeError, AttributeError, TypeError):

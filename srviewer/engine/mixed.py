@@ -276,19 +276,7 @@ class _Rewriting:
 
     def _split(self, node: fx.Node, conv: nn.Conv2d) -> None:
         """Compute the last few outputs of a convolution for several columns at once."""
-        if isinstance(self.module.get_submodule(str(node.target)), ConvSum):
-            self.module.set_submodule(str(node.target), SplitConv(conv, None, "add"))
-            return
-        activation = self._activations.get(node)
-        user = next(iter(node.users))
-        features = user.args[1] if user.target is product_in_place else None
-        if isinstance(features, fx.Node) and self._is_before(features, node):
-            self.module.set_submodule(str(node.target), SplitConv(conv, activation, "multiply"))
-            node.args = (*node.args, features)
-            user.replace_all_uses_with(node)
-            self.graph.erase_node(user)
-        else:
-            self.module.set_submodule(str(node.target), SplitConv(conv, activation))
+        self.module.set_submodule(str(node.target), SplitConv(conv, self._activations.get(node)))
 
     def _is_before(self, first: fx.Node, second: fx.Node) -> bool:
         return next(one for one in self.graph.nodes if one in (first, second)) is first

@@ -21,8 +21,6 @@ from srviewer.networks.whole_image import WholeImageLayer
 
 # What `torch.nn.functional.interpolate` takes for bicubic interpolation's coefficient.
 _CUBIC = -0.75
-# Input channels from which a convolution that `merged.wastes_lanes` is faster split, to OpenVINO.
-_WORTH_SPLITTING = 32
 
 
 def quiet_openvino() -> ModuleType:
@@ -260,7 +258,7 @@ class _Translation:
     def _convolution(self, conv: nn.Conv2d, x: Any) -> Any:
         if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
             raise UntranslatableError(f"padding {conv.padding_mode}, {conv.padding}")
-        if wastes_lanes(conv) and conv.in_channels >= _WORTH_SPLITTING:
+        if wastes_lanes(conv):
             return self._split_convolution(conv, x)
         steps = list(conv.stride), list(conv.padding), list(conv.padding), list(conv.dilation)
         if conv.groups == 1:
