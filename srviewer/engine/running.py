@@ -74,7 +74,7 @@ _LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)
 _BANDS_BYTES = 1 << 29
 # Bytes of features between stages beyond which a network is rather run in windows, on a CPU: the rest of the
 # machine wants memory too, and windows cost a quarter more time at most.
-_COMFORTABLE_FEATURES = 1 << 30
+_COMFORTABLE_FEATURES = 3 << 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -456,6 +456,9 @@ class Run:
                 except _NotFiniteError:
                     raise self._unusable() from None
                 self.fp32_tiles += len(window.results)
+            if window is not cut.windows[-1]:
+                # Windows have many sizes, and what one freed is seldom what the next asks for: kept, it adds up.
+                release_memory(self.device)
         self.tiles = cut.results
 
     def _make_window(
