@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from srviewer.engine.backends import EagerTorch
-from srviewer.engine.device import choose_device
+from srviewer.engine.device import Device, choose_device
 from srviewer.engine.exact import (
     HALO,
     bounds,
@@ -373,10 +373,14 @@ def test_a_self_ensemble_in_tiles_is_that_of_the_whole() -> None:
 
 
 def test_little_memory_makes_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("srviewer.engine.running._COMFORTABLE_FEATURES", 20_000_000)
+    monkeypatch.setattr("srviewer.engine.running._COMFORTABLE_FEATURES", 12_000_000)
+    released: list[Device] = []
+    monkeypatch.setattr("srviewer.engine.running.release_memory", released.append)
     image, model = image_of(picture(260, 240)), model_of("safmn_x2")
     whole = upscale(image, model, dataclasses.replace(FP32, tile="off"))
+    assert not released
     result = upscale(image, model, dataclasses.replace(FP32, tile=64))
+    assert released  # what each window freed is given back before the next
     assert result.exact
     assert result.tiles > 16
     assert levels_apart(result.image, whole.image) <= 1

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from srviewer.engine.backends import EagerTorch
+from srviewer.engine.exact import ExactPlan, Window
 from srviewer.engine.request import Cancelled, Progress, UpscaleError, UpscaleOptions
 from srviewer.engine.running import Run
+from srviewer.engine.staged_run import Program
 from srviewer.engine.streaming import StreamEstimate, upscale_file
 from srviewer.engine.upscale import upscale
+from srviewer.engine.windows import make_window
 from srviewer.imaging.files import ImageFileError, read_image, write_image
 from srviewer.imaging.image import Image, Pixels
 from srviewer.networks import fused
@@ -52,7 +56,6 @@ def test_the_file_holds_what_memory_would(
     model_id: str, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few_rows(monkeypatch, 64)
-    monkeypatch.setattr("srviewer.engine.running._COMFORTABLE_FEATURES", 20_000_000)
     source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
     write_image(Image(pixels(150, 90)), source)
     model, options = model_of(model_id), dataclasses.replace(FP32, tile=40)
@@ -67,6 +70,26 @@ def test_the_file_holds_what_memory_would(
     assert result.tiles > 1
     assert result.path == target
     assert (told[-1].tiles_done, told[-1].tiles) == (result.tiles, result.tiles)
+
+
+def test_windows_go_to_the_file_in_bands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few_rows(monkeypatch, 64)
+    monkeypatch.setattr("srviewer.engine.running._COMFORTABLE_FEATURES", 12_000_000)
+    windows: list[Window] = []
+
+    def noted(program: Program, cut: ExactPlan, window: Window, *others: Any) -> None:
+        windows.append(window)
+        make_window(program, cut, window, *others)
+
+    monkeypatch.setattr("srviewer.engine.running.make_window", noted)
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    write_image(Image(pixels(230, 310)), source)
+    model = model_of("safmn_x2")
+    result = upscale_file(source, target, model, dataclasses.replace(FP32, tile=64))
+    assert len(windows) > 4
+    assert result.exact
+    expected = upscale(read_image(source), model, dataclasses.replace(FP32, tile="off")).image.pixels
+    assert np.abs(read_image(target).pixels.astype(int) - expected).max() <= 1
 
 
 @pytest.mark.parametrize("grey", [False, True])

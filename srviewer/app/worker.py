@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,41 +74,17 @@ class Worker(QObject):
     @Slot(object)
     def upscale(self, request: UpscaleRequest) -> None:
         """Run one job to its end, whatever that is; exactly one of finished, failed and cancelled follows."""
-        if self._stopping():
-            self.cancelled.emit(request.job)
-            return
-        # Whatever goes wrong inside, the queue must hear that this job has ended.
-        try:
-            self._upscale(request)
-        except Exception as error:  # noqa: BLE001 -- a fault of the program must not stop the queue
-            _log.exception("job %s (%s) failed", request.job, request.model)
-            self.failed.emit(request.job, f"{request.model}: {type(error).__name__}: {error}")
+        self._do(request, partial(self._upscale, request))
 
     @Slot(object)
     def upscale_file(self, request: FileRequest) -> None:
         """Run one job from file to file; exactly one of streamed, failed and cancelled follows."""
-        if self._stopping():
-            self.cancelled.emit(request.job)
-            return
-        # Whatever goes wrong inside, the queue must hear that this job has ended.
-        try:
-            self._upscale_file(request)
-        except Exception as error:  # noqa: BLE001 -- a fault of the program must not stop the queue
-            _log.exception("job %s (%s) failed", request.job, request.model)
-            self.failed.emit(request.job, f"{request.model}: {type(error).__name__}: {error}")
+        self._do(request, partial(self._upscale_file, request))
 
     @Slot(object)
     def analyse(self, request: AnalysisRequest) -> None:
         """Do one analysis; exactly one of analysed, failed and cancelled follows."""
-        if self._stopping():
-            self.cancelled.emit(request.job)
-            return
-        # Whatever goes wrong inside, the queue must hear that this job has ended.
-        try:
-            self._analyse(request)
-        except Exception as error:  # noqa: BLE001 -- a fault of the program must not stop the queue
-            _log.exception("job %s (%s) failed", request.job, request.model)
-            self.failed.emit(request.job, f"{request.model}: {type(error).__name__}: {error}")
+        self._do(request, partial(self._analyse, request))
 
     @Slot(str)
     def inspect(self, reference: str) -> None:
@@ -132,6 +109,27 @@ class Worker(QObject):
     def forget_models(self) -> None:
         """Load networks anew from now on: weights were fetched, imported or removed."""
         self._models.clear()
+
+    def _do(self, request: UpscaleRequest | FileRequest | AnalysisRequest, work: Callable[[], None]) -> None:
+        """Do a job's work; whatever goes wrong inside, the queue must hear that the job has ended."""
+        if self._stopping():
+            self.cancelled.emit(request.job)
+            return
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 -- a fault of the program must not stop the queue
+            _log.exception("job %s (%s) failed", request.job, request.model)
+            self.failed.emit(request.job, f"{request.model}: {type(error).__name__}: {error}")
+        self._give_memory_back()
+
+    def _give_memory_back(self) -> None:
+        """Return what the job freed to the system: else the next one's peak would count it."""
+        if not self._devices_told:
+            return  # torch is not there: nothing ran
+        from srviewer.engine.device import choose_device
+        from srviewer.engine.telemetry import release_memory
+
+        release_memory(choose_device("cpu"))
 
     def _upscale(self, request: UpscaleRequest) -> None:
         from srviewer.engine.request import Cancelled, UpscaleError

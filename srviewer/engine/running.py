@@ -457,7 +457,7 @@ class Run:
                     raise self._unusable() from None
                 self.fp32_tiles += len(window.results)
             if window is not cut.windows[-1]:
-                # Windows have many sizes, and what one freed is seldom what the next asks for: kept, it adds up.
+                # Windows have many sizes: what one freed seldom fits the next, and kept it adds up.
                 release_memory(self.device)
         self.tiles = cut.results
 

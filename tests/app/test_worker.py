@@ -70,6 +70,18 @@ def request(
     return UpscaleRequest(JobId(job), model, options, image or picture(), None)
 
 
+def test_what_a_job_freed_is_not_counted_with_the_next(
+    qtbot: QtBot, thread: WorkerThread, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[str] = []
+    monkeypatch.setattr(
+        "srviewer.engine.telemetry.release_memory", lambda device: given_back.append(device.kind)
+    )
+    with qtbot.waitSignal(ear.finished, timeout=60_000):
+        thread.upscale(request(1, "bicubic_x2"))
+    qtbot.waitUntil(lambda: given_back == ["cpu"], timeout=10_000)
+
+
 def test_a_job_gives_tiles_progress_and_one_result(qtbot: QtBot, thread: WorkerThread, ear: Ear) -> None:
     tiles: list[FinishedTile] = []
     shares: list[int] = []
