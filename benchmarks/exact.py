@@ -25,9 +25,10 @@ import torch
 from torch import Tensor
 
 from srviewer.engine.backends import EagerTorch
+from srviewer.engine.cutting import Subject
 from srviewer.engine.device import choose_device
 from srviewer.engine.request import Precision, UpscaleError, UpscaleOptions
-from srviewer.engine.running import Run, Subject
+from srviewer.engine.running import Run
 from srviewer.engine.telemetry import PeakMeter
 from srviewer.engine.tiles import Box
 from srviewer.engine.upscale import upscale

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from srviewer.engine import cutting
 from srviewer.engine import footprint as footprint_room
-from srviewer.engine import running
 from srviewer.engine import upscale as upscale_engine
 from srviewer.engine.backends import EagerTorch, Runner, is_out_of_memory
 from srviewer.engine.device import Device, choose_device
@@ -498,7 +498,7 @@ def test_a_limit_below_the_smallest_tile_is_an_error() -> None:
 
 
 def test_a_memory_limit_makes_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "footprint_of", lambda *_: Footprint(0, 1000))
+    monkeypatch.setattr(cutting, "footprint_of", lambda *_: Footprint(0, 1000))
     limited = UpscaleOptions(device="cpu", precision="fp32", max_memory=1_000_000)
     result = upscale(Image(noise(90, 90)), loaded(Local()), limited)
     assert result.tile == 29  # (29 + 2)^2 * 1000 is just below the limit

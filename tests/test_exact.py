@@ -373,7 +373,7 @@ def test_a_self_ensemble_in_tiles_is_that_of_the_whole() -> None:
 
 
 def test_little_memory_makes_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("srviewer.engine.running._COMFORTABLE_FEATURES", 12_000_000)
+    monkeypatch.setattr("srviewer.engine.cutting._COMFORTABLE_FEATURES", 12_000_000)
     released: list[Device] = []
     monkeypatch.setattr("srviewer.engine.running.release_memory", released.append)
     image, model = image_of(picture(260, 240)), model_of("safmn_x2")
@@ -390,10 +390,10 @@ def test_statistics_of_more_than_memory_wait_in_files(monkeypatch: pytest.Monkey
     model, image = model_of("bsrn_x3"), image_of(picture(70, 60))
     whole = upscale(image, model, dataclasses.replace(FP32, tile="off"))
     limited = dataclasses.replace(FP32, tile=32, max_memory=3_000_000)
-    monkeypatch.setattr("srviewer.engine.running.Run._tile_bytes", lambda *_: 0)
+    monkeypatch.setattr("srviewer.engine.cutting.Cutter._tile_bytes", lambda *_: 0)
     result = upscale(image, model, limited)
     assert levels_apart(result.image, whole.image) <= 1
-    monkeypatch.setattr("srviewer.engine.running.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr("srviewer.engine.cutting.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(UpscaleError, match="more than memory and disk hold"):
         upscale(image, model, limited)
 

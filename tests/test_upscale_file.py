@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from srviewer.engine.backends import EagerTorch
+from srviewer.engine.cutting import Cutter
 from srviewer.engine.exact import ExactPlan, Window
 from srviewer.engine.request import Cancelled, Progress, UpscaleError, UpscaleOptions
-from srviewer.engine.running import Run
 from srviewer.engine.staged_run import Program
 from srviewer.engine.streaming import StreamEstimate, upscale_file
 from srviewer.engine.upscale import upscale
@@ -47,7 +47,7 @@ def pixels(height: int, width: int, dtype: type[np.unsignedinteger] = np.uint8) 
 
 def few_rows(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Let bands have so many input rows."""
-    monkeypatch.setattr(Run, "_band_rows", lambda _: rows)
+    monkeypatch.setattr(Cutter, "_band_rows", lambda _: rows)
 
 
 @pytest.mark.parametrize("model_id", ["safmn_x2", "fmen_s_x4", "bsrn_x3"])
@@ -74,7 +74,7 @@ def test_the_file_holds_what_memory_would(
 
 def test_windows_go_to_the_file_in_bands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few_rows(monkeypatch, 64)
-    monkeypatch.setattr("srviewer.engine.running._COMFORTABLE_FEATURES", 12_000_000)
+    monkeypatch.setattr("srviewer.engine.cutting._COMFORTABLE_FEATURES", 12_000_000)
     windows: list[Window] = []
 
     def noted(program: Program, cut: ExactPlan, window: Window, *others: Any) -> None:

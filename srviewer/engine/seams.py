@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from srviewer.engine.backends import Backend, EagerTorch
+from srviewer.engine.cutting import Subject
 from srviewer.engine.device import choose_device, choose_precision, free_memory
 from srviewer.engine.footprint import footprint_of, memory_budget
 from srviewer.engine.request import SMALLEST_TILE, UpscaleOptions
-from srviewer.engine.running import Run, Subject
+from srviewer.engine.running import Run
 from srviewer.engine.staged_run import GRID
 from srviewer.engine.tiles import Box
 from srviewer.engine.upscale import true_fp32

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from srviewer.engine.backends import Backend
+from srviewer.engine.cutting import Subject
 from srviewer.engine.device import choose_device, choose_precision, free_memory
 from srviewer.engine.opacity import enlarged_rows
 from srviewer.engine.request import Precision, Progress, UpscaleError, UpscaleOptions
-from srviewer.engine.running import Run, Subject
+from srviewer.engine.running import Run
 from srviewer.engine.telemetry import PeakMeter
 from srviewer.engine.tiles import Box
 from srviewer.engine.upscale import default_backend, true_fp32

@@ -11,6 +11,7 @@ import torch
 
 from srviewer.engine.automatic import Automatic
 from srviewer.engine.backends import Backend
+from srviewer.engine.cutting import Focus, Subject
 from srviewer.engine.device import Device, choose_device, choose_precision, free_memory
 from srviewer.engine.opacity import enlarged_alpha
 from srviewer.engine.request import (
@@ -20,7 +21,7 @@ from srviewer.engine.request import (
     UpscaleOptions,
     UpscaleResult,
 )
-from srviewer.engine.running import Focus, Run, Subject
+from srviewer.engine.running import Run
 from srviewer.engine.telemetry import PeakMeter, release_memory
 from srviewer.engine.tiles import Box
 from srviewer.imaging.alpha import bleed_colours
