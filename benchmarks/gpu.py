@@ -165,7 +165,8 @@ def from_file_to_file(model: LoadedModel, device: Device, precision: Precision, 
     opened, began = open_regions, open_stream
 
     def open_timed(*arguments: Any, **options: Any) -> Any:
-        return Timed(opened(*arguments, **options), ("read",), taken, "reading")
+        source = opened(*arguments, **options)
+        return source and Timed(source, ("read",), taken, "reading")
 
     def begin_timed(*arguments: Any, **options: Any) -> Any:
         return Timed(began(*arguments, **options), ("write_rows", "finish"), taken, "writing")

@@ -77,7 +77,7 @@ def main() -> None:
             )
             print(lines[-1], flush=True)
     if arguments.write:
-        about = f"{choose_device('cpu').name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        about = f"{choose_device('cpu').name}, torch {torch.__version__}"
         heading = (
             f"# Freed memory that is kept\n\n`python benchmarks/heap.py`: 320 x 180 pixels; {about}.\n\n"
         )

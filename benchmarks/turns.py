@@ -45,24 +45,25 @@ def by_turns(ways: Mapping[str, Way], *, rounds: int = 5, runs: int = 3) -> dict
     lines, processes = {}, []
     for name, way in ways.items():
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(way, theirs), daemon=True)
-        process.start()
-        theirs.close()
         lines[name] = ours
-        processes.append(process)
+        processes.append((context.Process(target=_serve, args=(way, theirs), daemon=True), theirs))
     try:
+        for process, theirs in processes:
+            process.start()
+            theirs.close()
         results = {name: line.recv() for name, line in lines.items()}
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(rounds):
             for name, line in lines.items():
                 line.send(runs)
                 seconds[name] += line.recv()
-    except EOFError:
+    except (EOFError, OSError):
         raise SystemExit("a process ended early; see above") from None
     finally:
-        for process in processes:
-            process.terminate()
-            process.join()
+        for process, _ in processes:
+            if process.pid is not None:
+                process.terminate()
+                process.join()
     return {name: Timed(statistics.median(taken), results[name]) for name, taken in seconds.items()}
 
 

@@ -15,6 +15,7 @@ from srviewer.engine.device import (
     free_memory,
     group_memory_left,
     native_bf16,
+    wide_vectors,
 )
 from srviewer.engine.request import UpscaleError, UpscaleOptions
 from srviewer.engine.telemetry import PeakMeter, memory_in_use, release_memory
@@ -82,6 +83,12 @@ def test_precision_is_the_users() -> None:
 def test_native_bf16_by_flags(monkeypatch: pytest.MonkeyPatch, flags: set[str], native: bool) -> None:
     monkeypatch.setattr(room, "_cpu_flags", lambda: frozenset(flags))
     assert native_bf16.__wrapped__() is native
+
+
+@pytest.mark.parametrize(("flags", "wide"), [({"avx2"}, False), ({"avx2", "avx512f"}, True), (set(), False)])
+def test_wide_vectors_by_flags(monkeypatch: pytest.MonkeyPatch, flags: set[str], wide: bool) -> None:
+    monkeypatch.setattr(room, "_cpu_flags", lambda: frozenset(flags))
+    assert wide_vectors.__wrapped__() is wide
 
 
 def test_native_bf16_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:

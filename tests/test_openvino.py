@@ -108,9 +108,10 @@ def test_grids_that_do_not_divide_the_sides(backend: OpenVINO, id_: str, height:
 
 @needs_openvino
 @torch.inference_mode()
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 70), (33, 16)])
-def test_small_images_are_continued(backend: OpenVINO, height: int, width: int) -> None:
-    model, image = random_model("bsrn_s_x4"), noise(height, width)
+@pytest.mark.parametrize("id_", ["bsrn_s_x4", "fmen_s_x4"])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 7), (5, 70), (33, 16)])
+def test_small_images_are_continued(backend: OpenVINO, id_: str, height: int, width: int) -> None:
+    model, image = random_model(id_), noise(height, width)
     assert decibels(backend.prepare(model, CPU, "fp32")(image), model(image)) > 100
 
 

@@ -19,6 +19,7 @@ from srviewer.app.overrides import Overrides
 from srviewer.app.screenshot import Screenshot
 from srviewer.app.settings import SettingsStore, settings_file
 from srviewer.app.theme import apply_theme
+from srviewer.engine.heap import keep_freed_memory
 from srviewer.session.geometry import PixelRect
 from srviewer.session.selection import Selection
 
@@ -51,6 +52,7 @@ class Application(QObject):
     """
 
     def __init__(self, arguments: GuiArguments) -> None:
+        keep_freed_memory()  # before there are threads
         self._app = qt_application()
         super().__init__()
         self._arguments = arguments

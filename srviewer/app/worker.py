@@ -120,10 +120,13 @@ class Worker(QObject):
         except Exception as error:  # noqa: BLE001 -- a fault of the program must not stop the queue
             _log.exception("job %s (%s) failed", request.job, request.model)
             self.failed.emit(request.job, f"{request.model}: {type(error).__name__}: {error}")
-        self._give_memory_back()
+        try:
+            self._give_memory_back()
+        except Exception:  # noqa: BLE001 -- the job itself has ended
+            _log.exception("memory was not given back after job %s", request.job)
 
     def _give_memory_back(self) -> None:
-        """Return what the job freed to the system: else the next one's peak would count it."""
+        """Return what the job freed of the host's memory: else the next one's peak would count it."""
         if not self._devices_told:
             return  # torch is not there: nothing ran
         from srviewer.engine.device import choose_device

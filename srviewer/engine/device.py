@@ -130,6 +130,12 @@ def native_bf16() -> bool:
     return False
 
 
+@cache
+def wide_vectors() -> bool:
+    """Return whether this CPU computes 16 numbers of 32 bits at once (AVX-512), as far as is known."""
+    return "avx512f" in _cpu_flags()
+
+
 def free_memory(device: Device) -> int:
     """Return the bytes that a run may still take on `device`.
 

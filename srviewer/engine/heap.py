@@ -14,6 +14,7 @@ _KEPT = 256 << 20
 # Numbers of glibc's <malloc.h>.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 
 
 @cache
@@ -24,6 +25,9 @@ def keep_freed_memory() -> bool:
     fetches them anew, a page fault for every 4 KiB: a fifth to a third of the time that small images take on
     a CPU (benchmarks/heap.md). `telemetry.release_memory` gives back what is kept.
 
+    Threads share one heap then: those of their own give back all the same. That holds for threads that begin
+    later, so a program whose networks run on another thread asks for this before it starts any.
+
     Returns
     -------
     Whether that is so now; elsewhere than with glibc nothing is changed.
@@ -33,4 +37,5 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK)) and bool(mallopt(_M_TRIM_THRESHOLD, _KEPT))
+    settings = ((_M_MMAP_THRESHOLD, _LARGEST_BLOCK), (_M_TRIM_THRESHOLD, _KEPT), (_M_ARENA_MAX, 1))
+    return all(mallopt(number, value) == 1 for number, value in settings)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from srviewer.engine.tracing import is_convolution
 
-# Outputs that a CPU's vectors and matrix units compute at once.
+# Outputs that the vectors of a CPU with AVX-512 compute at once (`device.wide_vectors`).
 _LANES = 16
 # Outputs beyond a multiple of `_LANES` up to which `SplitConv` is the faster way: 50 of FMEN are 48 and 2.
 _MOST_REST = 4

@@ -8,6 +8,7 @@ import operator
 import torch
 from torch import fx, nn
 
+from srviewer.engine.device import wide_vectors
 from srviewer.engine.merged import (
     ChainedConv,
     ConvActivation,
@@ -94,12 +95,12 @@ def _fold_range(network: nn.Module, head: str, tail: str, value_range: float) ->
 def _chain(module: fx.GraphModule, wide: set[str], dtype: torch.dtype) -> None:
     """Compute convolutions of what a convolution made from few channels at once with that one."""
     modules = dict(module.named_modules())
-    for node in module.graph.nodes:
-        if node.op != "call_module" or str(node.target) in wide:
+    calls = [node for node in module.graph.nodes if node.op == "call_module" and node.target not in wide]
+    for node in calls:
+        made = node.args[0] if node.args else None
+        if made not in calls or any(other.target == node.target for other in calls if other is not node):
             continue
-        (made,) = node.all_input_nodes[:1]
-        if made.op != "call_module" or str(made.target) in wide:
-            continue
+        assert isinstance(made, fx.Node)
         first, second = modules[str(made.target)], modules[str(node.target)]
         if chains_well(first, second):
             assert isinstance(first, nn.Conv2d)
@@ -158,8 +159,9 @@ class _Rewriting:
             if node.op == "call_function" and node in self._narrow:
                 self._merge_sum(node)
                 self._reuse_memory(node)
-        for node, conv in convs.items():
-            self._split(node, conv)
+        if wide_vectors():
+            for node, conv in convs.items():
+                self._split(node, conv)
 
     def _module(self, node: fx.Node) -> None:
         target = str(node.target)

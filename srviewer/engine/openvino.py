@@ -61,7 +61,7 @@ class OpenVINO:
         """The versions of OpenVINO, where it is installed, and of what stands in for it."""
         if not is_installed():
             return self._otherwise.name
-        return f"openvino-{metadata.version('openvino')}-1, {self._otherwise.name}"
+        return f"openvino-{metadata.version('openvino')}-2, {self._otherwise.name}"
 
     def supports(self, model: LoadedModel, device: Device, precision: Precision) -> bool:
         """Return whether OpenVINO itself runs this."""

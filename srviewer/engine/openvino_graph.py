@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from srviewer.engine.device import wide_vectors
 from srviewer.engine.merged import split_weights, wastes_lanes
 from srviewer.engine.tracing import part_of
 from srviewer.networks.bsrn import ChannelContrast
@@ -258,7 +259,7 @@ class _Translation:
     def _convolution(self, conv: nn.Conv2d, x: Any) -> Any:
         if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
             raise UntranslatableError(f"padding {conv.padding_mode}, {conv.padding}")
-        if wastes_lanes(conv):
+        if wide_vectors() and wastes_lanes(conv):
             return self._split_convolution(conv, x)
         steps = list(conv.stride), list(conv.padding), list(conv.padding), list(conv.dilation)
         if conv.groups == 1:
