@@ -20,7 +20,7 @@ from srviewer.zoo.errors import ManifestError, NotInstalledError, UnknownModelEr
 from srviewer.zoo.keys import SPELLINGS
 from srviewer.zoo.spec import SPECS, SAFMNConfig, describe
 
-SHIPPED = ("fmen_s_x4", "maffsrn_x4", "safmn_x2", "safmn_x4")
+SHIPPED = ("fmen_s_x4", "maffsrn_x2", "maffsrn_x4", "safmn_x2", "safmn_x4")
 OFFICIAL = ("fmen_s_x4", "bsrn_x2", "bsrn_x3", "bsrn_x4", "bsrn_s_x4")
 
 
