@@ -22,8 +22,9 @@ from srviewer.zoo.spec import ModelSpec
 from srviewer.zoo.tensors import to_pixels
 
 _PROBE_SIDES = {"cpu": (96, 192), "cuda": (128, 384), "mps": (128, 384)}
-# Convolution libraries may choose other algorithms for larger tiles, with other scratch space.
-_SAFETY = 1.25
+# Convolution libraries may choose other algorithms for larger tiles, with other scratch space, and a heap
+# that keeps what was freed (`heap`) holds pieces that do not fit.
+_SAFETY = 1.5
 GENEROUS_BYTES_PER_PIXEL = 32 * 1024
 """More than any network of these families takes: what fits at this rate fits without being measured."""
 _CACHE_VERSION = 1
