@@ -51,7 +51,7 @@ _GRID = 8
 _BANDS_BYTES = 1 << 29
 # Bytes of features between stages beyond which a network is rather run in windows, on a CPU: the rest of the
 # machine wants memory too, and windows cost a quarter more time at most.
-_COMFORTABLE_FEATURES = 3 << 28
+_COMFORTABLE_FEATURES = 1 << 29
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ class Cutter:
                     return exact
                 return in_focus(exact, subject.width, subject.height, focus)
         self.side = self._tile_side(untiled_is_exact=program is not None)
-        if self.in_rows and self.local and self._band_rows() < subject.height:
+        if self.local and self._in_bands():
             # One tile of all would hold the whole result in memory.
             limit = max(SMALLEST_TILE, self._band_rows())
             self.side = limit if self.side is None else min(self.side, limit)
@@ -234,9 +234,8 @@ class Cutter:
 
     def _staged_side(self, place: Surroundings) -> int | None:
         """Return the automatic side of tiles for stages, and settle which backend runs them."""
-        in_bands = self.in_rows and self._band_rows() < self.subject.height
         at_once = self.backend.at_once_pixels(self.model, self.device, self.precision)
-        side = staged_side(place, self._footprint, at_once_pixels=0 if in_bands else at_once)
+        side = staged_side(place, self._footprint, at_once_pixels=0 if self._in_bands() else at_once)
         if side is None or not isinstance(self.backend, Automatic):
             return side
         choice = self._measured(place, self.backend.candidates)
@@ -247,7 +246,8 @@ class Cutter:
 
     def _measured(self, place: Surroundings, backends: tuple[Backend, ...]) -> Choice | None:
         """Return what is fastest here, if the job is large enough to find out or that was done before."""
-        if place.limited:
+        if place.limited or self.in_rows:
+            # Measuring takes up to a gigabyte more than a run in tiles of the usual size.
             return None
         choice = fastest(
             self.model,
@@ -271,6 +271,10 @@ class Cutter:
                 f"{self.model.id} needs {needed / 1e9:.1f} GB for an image of {self.subject.width} x "
                 f"{self.subject.height} pixels, more than memory and disk hold ({free / 1e9:.1f} GB are free)"
             )
+
+    def _in_bands(self) -> bool:
+        """Return whether the result is too large to be held."""
+        return self.in_rows and self._band_rows() < self.subject.height
 
     def _band_rows(self) -> int:
         """Return how many input rows a band of the result may have, for two of them to take little memory."""
