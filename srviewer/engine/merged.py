@@ -10,7 +10,7 @@ from typing import TypeGuard, cast
 import torch
 from torch import Tensor, nn
 
-from srviewer.engine.tracing import is_convolution
+from srviewer.engine.tracing import is_convolution, reach_of_convolution
 
 # Outputs that the vectors of a CPU with AVX-512 compute at once (`device.wide_vectors`).
 _LANES = 16
@@ -20,51 +20,8 @@ _MOST_REST = 4
 _LEAST_INPUTS = 32
 
 
-class ConvActivation(nn.Module):
-    """A convolution that applies an activation to its sums before it writes them.
-
-    That spares a pass over the features, which on a CPU costs up to a sixth of a network's time.
-
-    Parameters
-    ----------
-    conv : whose weights are shared.
-    activation : leaky ReLU, ReLU, GELU or sigmoid; None for none.
-
-    Attributes
-    ----------
-    reach : pixels around its own that it looks at.
-    """
-
-    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None) -> None:
-        super().__init__()
-        self.weight = conv.weight
-        self.bias = conv.bias
-        self._padding = _pair(conv.padding)
-        self._stride = list(conv.stride)
-        self._dilation = list(conv.dilation)
-        self._groups = conv.groups
-        self.reach = _reach(conv)
-        self._name, self._numbers, self._variant = _named(activation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map N x inputs x H x W to N x outputs x H' x W', of the weight's dtype."""
-        merged = torch.ops.mkldnn._convolution_pointwise.default(
-            x,
-            self.weight,
-            self.bias,
-            self._padding,
-            self._stride,
-            self._dilation,
-            self._groups,
-            self._name,
-            self._numbers,
-            self._variant,
-        )
-        return cast("Tensor", merged)
-
-
-class ConvSum(nn.Module):
-    """A convolution that adds a tensor to its sums before it writes them.
+class MergedConv(nn.Module):
+    """What convolutions that do one thing more have in common.
 
     Attributes
     ----------
@@ -75,28 +32,41 @@ class ConvSum(nn.Module):
         super().__init__()
         self.weight = conv.weight
         self.bias = conv.bias
-        self._padding = _pair(conv.padding)
-        self._stride = list(conv.stride)
-        self._dilation = list(conv.dilation)
-        self._groups = conv.groups
-        self.reach = _reach(conv)
+        self.reach = reach_of_convolution(conv)
+        # As oneDNN's operations take them, one after the other.
+        self._geometry = _pair(conv.padding), list(conv.stride), list(conv.dilation), conv.groups
+
+
+class ConvActivation(MergedConv):
+    """A convolution that applies an activation to its sums before it writes them.
+
+    That spares a pass over the features, which on a CPU costs up to a sixth of a network's time.
+
+    Parameters
+    ----------
+    conv : whose weights are shared.
+    activation : leaky ReLU, ReLU, GELU or sigmoid; None for none.
+    """
+
+    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None) -> None:
+        super().__init__(conv)
+        self._activation = _named(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map N x inputs x H x W to N x outputs x H' x W', of the weight's dtype."""
+        merged = torch.ops.mkldnn._convolution_pointwise.default(
+            x, self.weight, self.bias, *self._geometry, *self._activation
+        )
+        return cast("Tensor", merged)
+
+
+class ConvSum(MergedConv):
+    """A convolution that adds a tensor to its sums before it writes them."""
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         """Map N x inputs x H x W, and `other` of the output's shape, to N x outputs x H' x W'."""
         merged = torch.ops.mkldnn._convolution_pointwise.binary(
-            x,
-            other,
-            self.weight,
-            self.bias,
-            self._padding,
-            self._stride,
-            self._dilation,
-            self._groups,
-            "add",
-            1.0,
-            None,
-            [],
-            None,
+            x, other, self.weight, self.bias, *self._geometry, "add", 1.0, None, [], None
         )
         return cast("Tensor", merged)
 
@@ -166,7 +136,7 @@ class SplitConv(nn.Module):
         self._first = ConvActivation(first, activation)
         self._last = ConvActivation(last, activation)
         self._rest, self._columns, self._whole = split.rest, split.columns, len(split.first)
-        self.reach = _reach(conv)
+        self.reach = reach_of_convolution(conv)
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
         """Map N x inputs x H x W to N x outputs x H x W, channels last; `other`, of that shape, is added."""
@@ -216,7 +186,7 @@ class ChainedConv(nn.Module):
         weights = torch.cat((rounded, weight - rounded), 1)
         self.both = _convolution(weights, bias, (1, 1), [side // 2 for side in weight.shape[2:]])
         self.second = second
-        self.reach = _reach(second)
+        self.reach = reach_of_convolution(second)
 
     def forward(self, x: Tensor, made: Tensor) -> Tensor:
         """Map the first one's input and output, N x C x H x W each, to the second one's output."""
@@ -307,12 +277,6 @@ def _convolution(
 def _pair(padding: str | tuple[int, ...]) -> list[int]:
     assert not isinstance(padding, str)
     return list(padding)
-
-
-def _reach(conv: nn.Conv2d) -> int:
-    return max(
-        int(step) * (size - 1) // 2 for step, size in zip(conv.dilation, conv.kernel_size, strict=True)
-    )
 
 
 def _named(activation: nn.Module | None) -> tuple[str, list[float], str | None]:

@@ -145,14 +145,6 @@ class _Rewriting:
 
     def merge(self) -> None:
         """Make one operation of every 16-bit convolution and the activation or sum after it."""
-        convs = {
-            node: module
-            for node in self.graph.nodes
-            if node in self._narrow
-            and node.op == "call_module"
-            and wastes_lanes(module := self.modules[str(node.target)])
-            and self._uses(node) == 1
-        }
         for node in list(self.graph.nodes):
             self._merge_activation(node)
         for node in list(self.graph.nodes):
@@ -160,8 +152,8 @@ class _Rewriting:
                 self._merge_sum(node)
                 self._reuse_memory(node)
         if wide_vectors():
-            for node, conv in convs.items():
-                self._split(node, conv)
+            for node in self.graph.nodes:
+                self._split(node)
 
     def _module(self, node: fx.Node) -> None:
         target = str(node.target)
@@ -276,8 +268,13 @@ class _Rewriting:
         if isinstance(self.module.get_submodule(str(attention.target)), ConvActivation):
             node.target = product_in_place
 
-    def _split(self, node: fx.Node, conv: nn.Conv2d) -> None:
-        """Compute the last few outputs of a convolution for several columns at once."""
+    def _split(self, node: fx.Node) -> None:
+        """Compute the last few outputs of a convolution, merged or not, for several columns at once."""
+        if node.op != "call_module" or node not in self._narrow or self._uses(node) > 1:
+            return
+        conv = self.modules[str(node.target)]
+        if not wastes_lanes(conv):
+            return
         self.module.set_submodule(str(node.target), SplitConv(conv, self._activations.get(node)))
 
     def _is_before(self, first: fx.Node, second: fx.Node) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-from srviewer.engine.merged import ChainedConv, ConvActivation, ConvSum, SplitConv, product_in_place
-from srviewer.engine.tracing import FOLLOWING, is_convolution, is_whole_image
+from srviewer.engine.merged import ChainedConv, ConvActivation, MergedConv, SplitConv, product_in_place
+from srviewer.engine.tracing import FOLLOWING, is_convolution, is_whole_image, reach_of_convolution
 from srviewer.networks.safmn import ChannelLayerNorm
 from srviewer.networks.whole_image import WholeImageLayer
 
@@ -340,13 +340,8 @@ def reach_of(module: nn.Module) -> int:
     """
     if is_convolution(module):
         assert isinstance(module, nn.Conv2d)
-        return (
-            max(
-                int(side) * (size - 1) for side, size in zip(module.dilation, module.kernel_size, strict=True)
-            )
-            // 2
-        )
-    if isinstance(module, (ChainedConv, ConvActivation, ConvSum, SplitConv)):
+        return reach_of_convolution(module)
+    if isinstance(module, (ChainedConv, MergedConv, SplitConv)):
         return module.reach
     if isinstance(module, _POINTWISE):
         return 0

@@ -90,6 +90,13 @@ def is_convolution(module: nn.Module, size: int | None = None) -> bool:
     )
 
 
+def reach_of_convolution(conv: nn.Conv2d) -> int:
+    """Return how many pixels around its own a convolution looks at."""
+    return max(
+        int(step) * (size - 1) // 2 for step, size in zip(conv.dilation, conv.kernel_size, strict=True)
+    )
+
+
 FOLLOWING = (
     operator.add,
     operator.sub,
