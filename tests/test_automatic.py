@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from srviewer.engine.backends import Backend, EagerTorch
 from srviewer.engine.device import choose_device
 from srviewer.engine.openvino import OpenVINO, is_installed
 from srviewer.engine.request import TileChoice, UpscaleOptions
+from srviewer.engine.streaming import upscale_file
 from srviewer.engine.upscale import upscale
+from srviewer.imaging.files import write_image
 from srviewer.imaging.image import Image
 from srviewer.networks import fused
 from srviewer.zoo import families
@@ -87,6 +90,29 @@ def test_images_of_moderate_size_are_compiled(monkeypatch: pytest.MonkeyPatch) -
     assert backend.at_once_pixels(model_of("safmn_x2"), device, "fp32") == 1 << 18
     assert backend.at_once_pixels(model_of("fmen_s_x4"), device, "bf16") < 1 << 18
     assert [one.name for one in backend.candidates] == [EagerTorch().name, Watched().name]
+
+
+@pytest.mark.skipif(not is_installed(), reason="OpenVINO is not installed")
+@pytest.mark.parametrize("model_id", ["safmn_x2", "fmen_s_x4"])
+def test_where_memory_counts_nothing_is_compiled(
+    model_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CompilingError(Exception):
+        pass
+
+    def compiled(*_: object) -> None:
+        raise CompilingError
+
+    for name in ("supports", "prepare", "program"):
+        monkeypatch.setattr(OpenVINO, name, compiled)
+    image = Image(np.zeros((140, 140, 3), np.uint8))
+    source = tmp_path / "in.png"
+    write_image(image, source)
+    model, options = model_of(model_id), UpscaleOptions("cpu", "fp32")
+    upscale_file(source, tmp_path / "out.png", model, options, backend=Automatic())
+    upscale(image, model, dataclasses.replace(options, max_memory=1 << 30), backend=Automatic())
+    with pytest.raises(CompilingError):
+        upscale(image, model, options, backend=Automatic())
 
 
 def test_without_openvino_torch_runs_everything(monkeypatch: pytest.MonkeyPatch) -> None:

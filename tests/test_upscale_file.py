@@ -141,6 +141,23 @@ def test_the_cost_is_told_before_and_may_be_refused(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["in.png"]
 
 
+@pytest.mark.parametrize(("model_id", "surrounded"), [("safmn_x2", True), ("fmen_s_x4", False)])
+@pytest.mark.parametrize("orientations", [1, 8])
+def test_the_time_counts_all_that_is_computed(
+    model_id: str, surrounded: bool, orientations: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_rows(monkeypatch, 64)
+    monkeypatch.setattr("srviewer.engine.cutting._COMFORTABLE_FEATURES", 12_000_000)
+    monkeypatch.setattr("srviewer.engine.running.measured_cost", lambda *_: 0.5)
+    source = tmp_path / "in.png"
+    write_image(Image(pixels(230, 310)), source)
+    told: list[StreamEstimate] = []
+    options = dataclasses.replace(FP32, tile=64, self_ensemble=orientations > 1)
+    upscale_file(source, tmp_path / "out.tif", model_of(model_id), options, estimated=told.append)
+    least = 0.5 * 230 * 310 * orientations
+    assert told[0].seconds > 1.2 * least if surrounded else told[0].seconds == least
+
+
 def test_a_cancelled_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few_rows(monkeypatch, 16)
     source, target = tmp_path / "in.png", tmp_path / "out.tif"

@@ -63,3 +63,8 @@ class Automatic:
         """
         wanted = model.spec.family != "bicubic" and (model.spec.family != "fmen" or precision == "fp32")
         return wanted and self._openvino.supports(model, device, precision)
+
+
+def without_compiling(backend: Backend) -> Backend:
+    """Return a backend that compiles nothing unasked: the first that an automatic one chooses between."""
+    return backend.candidates[0] if isinstance(backend, Automatic) else backend

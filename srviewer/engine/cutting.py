@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from srviewer.engine.automatic import Automatic
+from srviewer.engine.automatic import Automatic, without_compiling
 from srviewer.engine.backends import Backend
 from srviewer.engine.device import Device, free_memory
 from srviewer.engine.exact import (
@@ -51,7 +51,7 @@ _GRID = 8
 _BANDS_BYTES = 1 << 29
 # Bytes of features between stages beyond which a network is rather run in windows, on a CPU: the rest of the
 # machine wants memory too, and windows cost a quarter more time at most.
-_COMFORTABLE_FEATURES = 1 << 29
+_COMFORTABLE_FEATURES = 3 << 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +107,17 @@ class Cutter:
         self.device = device
         self.precision = precision
         self.options = options
-        self.backend = backend
+        limited = options.max_memory is not None
+        # Where memory counts, torch runs everything: OpenVINO takes up to a gigabyte more for the same tiles.
+        self.backend = without_compiling(backend) if in_rows or limited else backend
         self.in_rows = in_rows
         self.side: int | None = None
         self.whole = Box(0, 0, subject.width, subject.height)
         self.local = model.spec.reach is not None
         self.orientations = len(ORIENTATIONS) if options.self_ensemble else 1
         self._held = held
+        # What is tried out could take more than a limit allows.
+        self._tunes = isinstance(backend, Automatic) and not limited
         self._overlap = _overlap(model, precision)
         self._align = 1 if self.local else _GRID
 
@@ -125,7 +129,7 @@ class Cutter:
         if program is not None:
             exact = self._exact_plan(program)
             if exact is not None:
-                self.side = exact.side
+                self.backend, self.side = without_compiling(self.backend), exact.side
                 if focus is None or self.in_rows:
                     return exact
                 return in_focus(exact, subject.width, subject.height, focus)
@@ -135,6 +139,9 @@ class Cutter:
             limit = max(SMALLEST_TILE, self._band_rows())
             self.side = limit if self.side is None else min(self.side, limit)
         tiles = plan(subject.width, subject.height, side=self.side, overlap=self._overlap, align=self._align)
+        if len(tiles) > 1:
+            # They have up to nine shapes: OpenVINO would compile each, and keep memory for it.
+            self.backend = without_compiling(self.backend)
         if self.in_rows:
             return tiles
         if focus is None:
@@ -170,9 +177,9 @@ class Cutter:
             return None if choice >= max(subject.width, subject.height) else choice
         place = self._surroundings()
         side = auto_side(place, self._footprint)
-        if side is None or not self.local or not isinstance(self.backend, Automatic):
+        if side is None or not self.local or not self._tunes:
             return side
-        measured = self._measured(place, self.backend.candidates[:1])
+        measured = self._measured(place, (without_compiling(self.backend),))
         return side if measured is None else measured.side
 
     def _surroundings(self) -> Surroundings:
@@ -190,12 +197,13 @@ class Cutter:
 
     def _footprint(self) -> Footprint:
         """Return the memory that the network takes here, with the sums that a self-ensemble keeps."""
+        backend = without_compiling(self.backend)
         measured = footprint_of(
             self.model.spec,
             self.device,
             self.precision,
-            self.backend.name,
-            lambda: self.backend.prepare(self.model, self.device, self.precision),
+            backend.name,
+            lambda: backend.prepare(self.model, self.device, self.precision),
         )
         if not self.options.self_ensemble:
             return measured
@@ -236,9 +244,10 @@ class Cutter:
         """Return the automatic side of tiles for stages, and settle which backend runs them."""
         at_once = self.backend.at_once_pixels(self.model, self.device, self.precision)
         side = staged_side(place, self._footprint, at_once_pixels=0 if self._in_bands() else at_once)
-        if side is None or not isinstance(self.backend, Automatic):
+        if side is None or not self._tunes:
             return side
-        choice = self._measured(place, self.backend.candidates)
+        backend = self.backend
+        choice = self._measured(place, backend.candidates if isinstance(backend, Automatic) else (backend,))
         if choice is None:
             return side
         self.backend = choice.backend
@@ -246,9 +255,6 @@ class Cutter:
 
     def _measured(self, place: Surroundings, backends: tuple[Backend, ...]) -> Choice | None:
         """Return what is fastest here, if the job is large enough to find out or that was done before."""
-        if place.limited or self.in_rows:
-            # Measuring takes up to a gigabyte more than a run in tiles of the usual size.
-            return None
         choice = fastest(
             self.model,
             self.device,

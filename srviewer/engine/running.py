@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from srviewer.engine.automatic import Automatic
 from srviewer.engine.backends import Backend, Runner, is_out_of_memory
 from srviewer.engine.cutting import Cutter, Focus, Subject, too_little
 from srviewer.engine.device import Device
@@ -28,6 +27,7 @@ from srviewer.engine.request import (
 from srviewer.engine.staged_run import Program
 from srviewer.engine.telemetry import Stopwatch, memory_in_use, release_memory
 from srviewer.engine.tiles import Box, Tile
+from srviewer.engine.tuning import measured_cost
 from srviewer.engine.windows import make_ensemble, make_window
 from srviewer.imaging.image import Pixels
 from srviewer.zoo.model import LoadedModel
@@ -35,6 +35,8 @@ from srviewer.zoo.tensors import to_pixels, to_tensor
 
 # Seconds between two looks at `paused`: cancelling a paused run must answer within 200 ms.
 _PAUSE_POLL = 0.02
+# Input pixels: most that the tile has by whose time that of the run is foretold.
+_FORETELLING_SIDE = 384
 # Output pixels that are rounded at a time.
 _STRIP_PIXELS = 1 << 16
 # ITU-R BT.601, what Y of the papers is made of: a grey result keeps the Y that the colours would have had.
@@ -118,10 +120,17 @@ class Run:
         else:
             self._make_tiles(self._plan, keep)
 
-    def probe(self, box: Box) -> None:
-        """Run the network over a rectangle for the sake of the time that it takes."""
+    def foretold(self) -> float:
+        """Return the seconds that the planned run will take, from those of one tile of noise."""
+        assert self._plan is not None
+        whole = self._cutter.whole
+        side = min(self.side or _FORETELLING_SIDE, _FORETELLING_SIDE, whole.width, whole.height)
         with self._faults():
-            self._runner(self.precision)(to_tensor(self.subject.read(box)))
+            seconds = measured_cost(self.model, self.device, self.precision, self.backend, side)
+        pixels = whole.pixels
+        if isinstance(self._plan, ExactPlan):
+            pixels = sum(window.region.pixels for window in self._plan.windows)
+        return seconds * pixels * self._cutter.orientations
 
     def wait(self) -> None:
         """Stop if the run is cancelled; hold on while it is paused."""
@@ -141,10 +150,6 @@ class Run:
 
     def _make_tiles(self, pending: tuple[Tile, ...], keep: Keep) -> None:
         """Make tile after tile, smaller ones where memory runs out."""
-        if len(pending) > 1 and isinstance(self.backend, Automatic):
-            # Tiles have up to nine shapes: OpenVINO would compile each, and keep memory for it.
-            self.backend = self.backend.candidates[0]
-            self._runners.clear()
         self._tell(pending)
         while pending:
             self.wait()

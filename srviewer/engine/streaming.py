@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -30,9 +29,6 @@ from srviewer.imaging.regions import RegionSource, open_regions
 from srviewer.imaging.streaming import StreamWriter, estimated_bytes, open_stream
 from srviewer.zoo.model import LoadedModel
 
-# Side of the piece that foretells the time, in pixels.
-_PROBE_SIDE = 192
-
 
 @dataclass(frozen=True)
 class StreamEstimate:
@@ -42,7 +38,7 @@ class StreamEstimate:
     ----------
     width, height : of the result, in pixels.
     disk_bytes : most that the file can take.
-    seconds : foretold from a small piece.
+    seconds : foretold from one tile.
     """
 
     width: int
@@ -158,8 +154,7 @@ def upscale_file(
         if estimated is not None:
             channels = (1 if opened.grey else 3) + opened.has_alpha
             disk = estimated_bytes(width, height, depth, channels, writer.format)
-            seconds = _foretold(model, run, opened)
-            estimated(StreamEstimate(width, height, disk, seconds))
+            estimated(StreamEstimate(width, height, disk, run.foretold()))
         bands = _Bands(run.bands(), opened, model.scale, writer)
         stack.callback(bands.close)
         run.make(bands.keep)
@@ -232,18 +227,6 @@ def _require_memory(run: Run, source: RegionSource | _Whole) -> None:
             f"the rows of the result that are made together need {needed / 1e9:.1f} GB of memory, and "
             f"{free / 1e9:.1f} GB are free"
         )
-
-
-def _foretold(model: LoadedModel, run: Run, source: RegionSource | _Whole) -> float:
-    """Return the seconds that the run will take, from the second of two small pieces."""
-    side = min(_PROBE_SIDE, source.width, source.height)
-    box = Box((source.width - side) // 2, (source.height - side) // 2, side, side)
-    seconds = 0.0
-    for _ in range(2):
-        begin = time.perf_counter()
-        run.probe(box)
-        seconds = time.perf_counter() - begin
-    return seconds / box.pixels * source.width * source.height
 
 
 class _Bands:
