@@ -87,8 +87,9 @@ def test_images_of_moderate_size_are_compiled(monkeypatch: pytest.MonkeyPatch) -
         runner(torch.zeros(1, 3, 16, 16))
         runner(torch.zeros(1, 3, 160, 128))
     assert seen == [(1, 3, 160, 128)]
-    assert backend.at_once_pixels(model_of("safmn_x2"), device, "fp32") == 1 << 18
-    assert backend.at_once_pixels(model_of("fmen_s_x4"), device, "bf16") < 1 << 18
+    assert backend.at_once(model_of("safmn_x2"), device, "fp32", 1 << 18)
+    assert not backend.at_once(model_of("safmn_x2"), device, "fp32", (1 << 18) + 1)
+    assert not backend.at_once(model_of("fmen_s_x4"), device, "bf16", 1 << 18)
     assert [one.name for one in backend.candidates] == [EagerTorch().name, Watched().name]
 
 
@@ -123,7 +124,8 @@ def test_without_openvino_torch_runs_everything(monkeypatch: pytest.MonkeyPatch)
     eager = EagerTorch()
     assert [one.name for one in backend.candidates] == [eager.name]
     model = model_of("bsrn_x3")
-    assert backend.at_once_pixels(model, device, "fp32") == eager.at_once_pixels(model, device, "fp32")
+    assert backend.at_once(model, device, "fp32", 1 << 14)
+    assert not backend.at_once(model, device, "fp32", 1 << 18)
     batch = torch.rand(1, 3, 130, 130)
     with torch.inference_mode():
         found = backend.prepare(model, device, "fp32")(batch)

@@ -35,7 +35,7 @@ class Named:
     def program(self, model: LoadedModel, device: Device, precision: Precision) -> Program | None:
         raise AssertionError("not to be run")
 
-    def at_once_pixels(self, model: LoadedModel, device: Device, precision: Precision) -> int:
+    def at_once(self, model: LoadedModel, device: Device, precision: Precision, pixels: int) -> bool:
         raise AssertionError("not to be asked")
 
 

@@ -50,11 +50,11 @@ class Automatic:
         """Make `model` ready to run in stages; None if it cannot be cut into such."""
         return self._eager.program(model, device, precision)
 
-    def at_once_pixels(self, model: LoadedModel, device: Device, precision: Precision) -> int:
-        """Return up to how many input pixels the whole image at once is faster than stages over tiles."""
-        if self._compiles(model, device, precision):
-            return _COMPILED.stop - 1
-        return self._eager.at_once_pixels(model, device, precision)
+    def at_once(self, model: LoadedModel, device: Device, precision: Precision, pixels: int) -> bool:
+        """Return whether an image of so many input pixels is faster as a whole than in stages over tiles."""
+        if pixels < _COMPILED.stop and self._compiles(model, device, precision):  # asking loads OpenVINO
+            return True
+        return self._eager.at_once(model, device, precision, pixels)
 
     def _compiles(self, model: LoadedModel, device: Device, precision: Precision) -> bool:
         """Tell whether OpenVINO is the faster one.

@@ -65,8 +65,8 @@ class Backend(Protocol):
         """Make `model` ready to run in stages; None if it cannot be cut into such."""
         ...
 
-    def at_once_pixels(self, model: LoadedModel, device: Device, precision: Precision) -> int:
-        """Return up to how many input pixels the whole image at once is faster than stages over tiles."""
+    def at_once(self, model: LoadedModel, device: Device, precision: Precision, pixels: int) -> bool:
+        """Return whether an image of so many input pixels is faster as a whole than in stages over tiles."""
         ...
 
 
@@ -111,9 +111,9 @@ class EagerTorch:
             )
         return ready[device, precision]
 
-    def at_once_pixels(self, model: LoadedModel, device: Device, precision: Precision) -> int:
-        """Return what keeps a CPU's caches from overflowing, and a GPU's display alive."""
-        return _AT_ONCE_PIXELS[device.kind] * (1 if precision == "fp32" else _NARROW_FACTOR)
+    def at_once(self, model: LoadedModel, device: Device, precision: Precision, pixels: int) -> bool:
+        """Return whether a CPU's caches do not overflow, and a GPU's display stays alive."""
+        return pixels <= _AT_ONCE_PIXELS[device.kind] * (1 if precision == "fp32" else _NARROW_FACTOR)
 
     def _copied(self, model: LoadedModel, device: Device, precision: Precision) -> Runner:
         placed, dtype = self._placed(model, device, precision)

@@ -242,8 +242,10 @@ class Cutter:
 
     def _staged_side(self, place: Surroundings) -> int | None:
         """Return the automatic side of tiles for stages, and settle which backend runs them."""
-        at_once = self.backend.at_once_pixels(self.model, self.device, self.precision)
-        side = staged_side(place, self._footprint, at_once_pixels=0 if self._in_bands() else at_once)
+        at_once = not self._in_bands() and self.backend.at_once(
+            self.model, self.device, self.precision, self.whole.pixels
+        )
+        side = staged_side(place, self._footprint, at_once=at_once)
         if side is None or not self._tunes:
             return side
         backend = self.backend

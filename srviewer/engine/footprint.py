@@ -124,16 +124,14 @@ def auto_side(place: Surroundings, footprint: Callable[[], Footprint]) -> int | 
     return SMALLEST_TILE
 
 
-def staged_side(
-    place: Surroundings, footprint: Callable[[], Footprint], *, at_once_pixels: int
-) -> int | None:
+def staged_side(place: Surroundings, footprint: Callable[[], Footprint], *, at_once: bool) -> int | None:
     """Choose the tile for a network that runs in stages: its result does not depend on it.
 
     Parameters
     ----------
     place : what the choice rests on.
     footprint : measures the network; called only if the memory could matter.
-    at_once_pixels : images of no more run at once, if they fit.
+    at_once : whether the image is to run as a whole, if that fits.
 
     Returns
     -------
@@ -145,7 +143,7 @@ def staged_side(
         If not even the smallest tile fits into the limit that the user set.
     """
     side = _STAGED_SIDE[place.device.kind]
-    if place.width * place.height <= at_once_pixels:
+    if at_once:
         if place.width * place.height * GENEROUS_BYTES_PER_PIXEL <= place.budget:
             return None
         if footprint().at(place.width * place.height) <= place.budget:

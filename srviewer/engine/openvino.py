@@ -80,9 +80,9 @@ class OpenVINO:
         compiled = self._compiled(model, device, precision)
         return self._otherwise.program(model, device, precision) if compiled is None else compiled.program
 
-    def at_once_pixels(self, model: LoadedModel, device: Device, precision: Precision) -> int:
+    def at_once(self, model: LoadedModel, device: Device, precision: Precision, pixels: int) -> bool:
         """Return what stands in for it says: OpenVINO's own speed hardly depends on the size."""
-        return self._otherwise.at_once_pixels(model, device, precision)
+        return self._otherwise.at_once(model, device, precision, pixels)
 
     def _compiled(self, model: LoadedModel, device: Device, precision: Precision) -> _Ready | None:
         if device.kind != "cpu" or not _runs(precision):

@@ -121,8 +121,8 @@ class _TimedPasses:
     def program(self, model: LoadedModel, device: Device, precision: Precision) -> Program | None:
         return self._inner.program(model, device, precision)
 
-    def at_once_pixels(self, model: LoadedModel, device: Device, precision: Precision) -> int:
-        return self._inner.at_once_pixels(model, device, precision)
+    def at_once(self, model: LoadedModel, device: Device, precision: Precision, pixels: int) -> bool:
+        return self._inner.at_once(model, device, precision, pixels)
 
 
 def _seconds_of(run: Runner, given: Tensor, device: Device) -> float:
