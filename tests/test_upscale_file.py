@@ -74,7 +74,7 @@ def test_the_file_holds_what_memory_would(
 
 def test_windows_go_to_the_file_in_bands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few_rows(monkeypatch, 64)
-    monkeypatch.setattr("srviewer.engine.cutting._COMFORTABLE_FEATURES", 12_000_000)
+    monkeypatch.setattr("srviewer.engine.cutting._COMFORTABLE_FEATURES", 6_000_000)
     windows: list[Window] = []
 
     def noted(program: Program, cut: ExactPlan, window: Window, *others: Any) -> None:
@@ -147,7 +147,7 @@ def test_the_time_counts_all_that_is_computed(
     model_id: str, surrounded: bool, orientations: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few_rows(monkeypatch, 64)
-    monkeypatch.setattr("srviewer.engine.cutting._COMFORTABLE_FEATURES", 12_000_000)
+    monkeypatch.setattr("srviewer.engine.cutting._COMFORTABLE_FEATURES", 6_000_000)
     monkeypatch.setattr("srviewer.engine.running.measured_cost", lambda *_: 0.5)
     source = tmp_path / "in.png"
     write_image(Image(pixels(230, 310)), source)

@@ -28,7 +28,7 @@ _POINTWISE = (
     ChannelLayerNorm,
     nn.PixelShuffle,
 )
-# Multiplications per pixel up to which a 1x1 convolution is rather done twice than its output kept.
+# Multiplications per pixel up to which a convolution is rather done twice than its output kept.
 _CHEAP_PRODUCTS = 2048
 # Pixels that bicubic interpolation reads on either side.
 _BICUBIC_REACH = 2
@@ -242,8 +242,9 @@ class _Partition:
         if node.op == "call_module":
             module = self.modules[str(node.target)]
             if isinstance(module, (nn.Conv2d, ConvActivation)):
-                weight = module.weight
-                return weight.shape[2:] == (1, 1) and weight.numel() <= _CHEAP_PRODUCTS
+                # Others than 1x1 make a stage look farther; at the image that costs next to nothing.
+                near = module.weight.shape[2:] == (1, 1) or node.args[0] is self.image
+                return near and module.weight.numel() <= _CHEAP_PRODUCTS
             return isinstance(module, _POINTWISE) and not isinstance(module, nn.PixelShuffle)
         if node.op == "call_method":
             return node.target == "to"
