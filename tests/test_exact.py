@@ -26,7 +26,6 @@ from srviewer.engine.exact import (
     has_statistics,
     in_focus,
     whole_image_plan,
-    window_side,
     windowed_plan,
 )
 from srviewer.engine.orientation import ORIENTATIONS, Orientation
@@ -284,10 +283,21 @@ def test_storage_is_used_again() -> None:
 # Plans -----------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(1, 700), st.integers(1, 700), st.integers(16, 200), st.integers(64, 400))
-@settings(max_examples=40, deadline=None)
-def test_windows_cover_the_image_once(width: int, height: int, side: int, window: int) -> None:
-    plan = windowed_plan(width, height, side, window)
+@given(
+    st.integers(1, 700),
+    st.integers(1, 700),
+    st.integers(16, 200),
+    st.integers(200**2, 500**2),
+    st.sampled_from([None, 64, 100, 1000]),
+)
+@settings(max_examples=60, deadline=None)
+def test_windows_cover_the_image_once(
+    width: int, height: int, side: int, pixels: int, rows: int | None
+) -> None:
+    plan = windowed_plan(width, height, side, pixels=pixels, rows=rows)
+    assert plan is not None
+    assert all(one.region.pixels <= pixels for one in plan.windows)
+    assert all(stop - start <= (rows or height) for start, stop in plan.bands())
     covered = np.zeros((height, width), np.int64)
     for one in plan.windows:
         for box in one.results:
@@ -312,10 +322,26 @@ def test_what_is_looked_at_comes_first() -> None:
     assert sorted(plan.windows[0].results) == sorted(whole_image_plan(256, 256, 64).windows[0].results)
 
 
-def test_windows_fit_into_the_room() -> None:
-    side = window_side(100_000_000, 300.0)
-    assert (side + 2 * HALO) ** 2 * 300 <= 100_000_000 < (side + 8 + 2 * HALO) ** 2 * 300
-    assert window_side(1000, 300.0) == 0
+def test_there_is_a_smallest_window() -> None:
+    smallest = (64 + 2 * HALO) ** 2
+    assert windowed_plan(500, 500, 64, pixels=smallest) is not None
+    assert windowed_plan(500, 500, 64, pixels=smallest - 1) is None
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "pixels", "regions"),
+    [
+        (1024, 1024, 1024 * 576, {(1024, 576)}),  # two halves, not four quarters
+        (1000, 300, 600 * 300, {(560, 300), (568, 300)}),
+        (2000, 2000, 2000 * 2000, {(2000, 2000)}),
+    ],
+)
+def test_as_little_as_can_be_surrounds_windows(
+    width: int, height: int, pixels: int, regions: set[tuple[int, int]]
+) -> None:
+    plan = windowed_plan(width, height, 128, pixels=pixels)
+    assert plan is not None
+    assert {(one.region.width, one.region.height) for one in plan.windows} == regions
 
 
 @pytest.mark.parametrize("model_id", FAMILIES)

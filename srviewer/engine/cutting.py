@@ -21,7 +21,6 @@ from srviewer.engine.exact import (
     has_statistics,
     in_focus,
     whole_image_plan,
-    window_side,
     windowed_plan,
 )
 from srviewer.engine.footprint import (
@@ -49,9 +48,13 @@ Focus = tuple[float, float, float, float]
 _GRID = 8
 # Bytes of the result that wait to be written: two bands, one being made and one on its way to the disk.
 _BANDS_BYTES = 1 << 29
-# Bytes of features between stages beyond which a network is rather run in windows, on a CPU: the rest of the
-# machine wants memory too, and windows cost a quarter more time at most.
+# Bytes of features between stages, on a CPU, where the rest of the machine wants memory too. A network that
+# needs more than is little runs in windows: two if they will do, and more if they would not be comfortable.
+# Two cost an eighth more time at a megapixel, many up to a quarter.
+_LITTLE_FEATURES = 5 << 27
 _COMFORTABLE_FEATURES = 3 << 28
+# Of an image, that two windows see at most.
+_HALF = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,17 +231,17 @@ class Cutter:
                 return whole_image_plan(width, height, side)
             self._require_disk(needed)
             return whole_image_plan(width, height, side, in_files=True)
-        comfortable = room if self.device.kind != "cpu" else min(room, _COMFORTABLE_FEATURES)
-        if needed <= comfortable and not self.options.self_ensemble:
+        if self.device.kind == "cpu":
+            room = min(room, _COMFORTABLE_FEATURES, max(_LITTLE_FEATURES, int(_HALF * needed)))
+        if needed <= room and not self.options.self_ensemble:
             return whole_image_plan(width, height, side)
-        window = window_side(comfortable, features)
-        if not window:
+        windows = windowed_plan(width, height, side, pixels=int(room / features), rows=self._band_rows())
+        if windows is None:
             needed = int(features * (SMALLEST_WINDOW + 2 * HALO) ** 2)
             raise too_little(
                 self.model, self.device, f"the smallest windows, which take {needed / 1e6:.0f} MB"
             )
-        window = min(window, max(SMALLEST_WINDOW, self._band_rows()))
-        return windowed_plan(width, height, side, window)
+        return windows
 
     def _staged_side(self, place: Surroundings) -> int | None:
         """Return the automatic side of tiles for stages, and settle which backend runs them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -104,19 +104,46 @@ def whole_image_plan(width: int, height: int, side: int, *, in_files: bool = Fal
     return ExactPlan(side, (Window(whole, tiles, tiles),), in_files)
 
 
-def windowed_plan(width: int, height: int, side: int, window: int) -> ExactPlan:
-    """Return the plan of windows whose sides, without what surrounds them, are at most `window`."""
-    windows = tuple(
-        Window(tile.crop, tiles_of(tile.crop, side), tiles_of(tile.core, side))
-        for tile in plan(width, height, side=window, overlap=HALO, align=GRID)
-    )
-    return ExactPlan(side, windows, in_files=False)
+def windowed_plan(
+    width: int, height: int, side: int, *, pixels: int, rows: int | None = None
+) -> ExactPlan | None:
+    """Return the plan of windows with the least to compute around them; None if the room is too small.
+
+    Parameters
+    ----------
+    width, height : of the image.
+    side : of the tiles.
+    pixels : most that a window may have, with its surroundings.
+    rows : most that it may have without them.
+    """
+    size = _window_size(width, height, pixels, rows)
+    if size is None:
+        return None
+    cut = plan(width, height, side=size[0], rows=size[1], overlap=HALO, align=GRID)
+    windows = (Window(one.crop, tiles_of(one.crop, side), tiles_of(one.core, side)) for one in cut)
+    return ExactPlan(side, tuple(windows), in_files=False)
 
 
-def window_side(room: int, bytes_per_pixel: float) -> int:
-    """Return the largest window whose features fit into so many bytes, surroundings included; 0 if none."""
-    side = (math.isqrt(max(0, int(room / bytes_per_pixel))) - 2 * HALO) // GRID * GRID
-    return side if side >= SMALLEST_WINDOW else 0
+def _window_size(width: int, height: int, pixels: int, most_rows: int | None) -> tuple[int, int] | None:
+    """Return the largest width and height of windows, without what surrounds them."""
+    best: tuple[int, int] | None = None
+    least = math.inf
+    for across, seen_across, all_across in _shares(width, None):
+        for down, seen_down, all_down in _shares(height, most_rows):
+            if seen_across * seen_down <= pixels:
+                if all_across * all_down < least:
+                    best, least = (across, down), all_across * all_down
+                break  # more and lower windows only see more
+    return best
+
+
+def _shares(length: int, most: int | None) -> Iterator[tuple[int, int, int]]:
+    """Yield each way to cut a length: of a part, its own pixels and those it sees; those that all see."""
+    for count in range(1, -(-length // SMALLEST_WINDOW) + 1):
+        own = -(-length // (count * GRID)) * GRID
+        if most is None or own <= max(most, SMALLEST_WINDOW):
+            # Each cut is seen from both of its sides.
+            yield own, min(length, own + HALO * min(2, count - 1)), length + 2 * HALO * (count - 1)
 
 
 def in_focus(

@@ -55,37 +55,41 @@ class Tile:
     crop: Box
 
 
-def plan(width: int, height: int, *, side: int | None, overlap: int, align: int = 1) -> tuple[Tile, ...]:
+def plan(
+    width: int, height: int, *, side: int | None, rows: int | None = None, overlap: int, align: int = 1
+) -> tuple[Tile, ...]:
     """Cut an image into tiles of nearly equal size, in reading order.
 
     Parameters
     ----------
     width, height : the image, in pixels.
     side : largest side of a core; None makes one tile of the whole image.
+    rows : largest height of a core, `side` then being its width; None means as `side`.
     overlap : pixels around each core that the network sees too.
     align : cores and crops begin at multiples of this (networks that pool over a grid then meet the grid of
-        the whole image). `side` is rounded down to such a multiple, but not below one, and `overlap` up.
+        the whole image). `side` and `rows` are rounded down to such a multiple, but not below one, and
+        `overlap` up.
 
     Raises
     ------
     ValueError
-        If the image has no pixels, or `side` or `align` is below 1, or `overlap` below 0.
+        If the image has no pixels, or `side`, `rows` or `align` is below 1, or `overlap` below 0.
     """
     if width < 1 or height < 1:
         raise ValueError(f"an image of {width} x {height} has no pixels")
-    if align < 1 or overlap < 0 or (side is not None and side < 1):
+    if align < 1 or overlap < 0 or any(one is not None and one < 1 for one in (side, rows)):
         raise ValueError(f"no tiles of side {side} with overlap {overlap} and alignment {align}")
     whole = Box(0, 0, width, height)
     if side is None:
         return (Tile(whole, whole),)
-    return _cut(whole, whole, side, overlap, align)
+    return _cut(whole, whole, side, rows or side, overlap, align)
 
 
 def refined(
     tiles: Iterable[Tile], whole: Box, *, side: int, overlap: int, align: int = 1
 ) -> tuple[Tile, ...]:
     """Cut `tiles` of an image `whole` further, into cores of at most `side` that cover the same area."""
-    return tuple(piece for tile in tiles for piece in _cut(tile.core, whole, side, overlap, align))
+    return tuple(piece for tile in tiles for piece in _cut(tile.core, whole, side, side, overlap, align))
 
 
 def largest_first(tiles: Iterable[Tile]) -> tuple[Tile, ...]:
@@ -127,10 +131,10 @@ def in_view_first(
     return tuple(sorted(tiles, key=distance))
 
 
-def _cut(area: Box, whole: Box, side: int, overlap: int, align: int) -> tuple[Tile, ...]:
-    """Cut `area` of the image `whole` into tiles."""
-    columns = _cuts(area.x, area.right, side, align)
-    rows = _cuts(area.y, area.bottom, side, align)
+def _cut(area: Box, whole: Box, width: int, height: int, overlap: int, align: int) -> tuple[Tile, ...]:
+    """Cut `area` of the image `whole` into tiles of cores of at most `width` x `height`."""
+    columns = _cuts(area.x, area.right, width, align)
+    rows = _cuts(area.y, area.bottom, height, align)
     halo = -(-overlap // align) * align
     tiles = []
     for top, bottom in rows:
