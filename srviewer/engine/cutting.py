@@ -48,13 +48,9 @@ Focus = tuple[float, float, float, float]
 _GRID = 8
 # Bytes of the result that wait to be written: two bands, one being made and one on its way to the disk.
 _BANDS_BYTES = 1 << 29
-# Bytes of features between stages, on a CPU, where the rest of the machine wants memory too. A network that
-# needs more than is little runs in windows: two if they will do, and more if they would not be comfortable.
-# Two cost an eighth more time at a megapixel, many up to a quarter.
-_LITTLE_FEATURES = 5 << 27
-_COMFORTABLE_FEATURES = 3 << 28
-# Of an image, that two windows see at most.
-_HALF = 0.6
+# Bytes of features between stages beyond which a network is rather run in windows, on a CPU: the rest of the
+# machine wants memory too. Two windows cost an eighth more time at a megapixel, many up to a quarter.
+_COMFORTABLE_FEATURES = 5 << 27
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +228,7 @@ class Cutter:
             self._require_disk(needed)
             return whole_image_plan(width, height, side, in_files=True)
         if self.device.kind == "cpu":
-            room = min(room, _COMFORTABLE_FEATURES, max(_LITTLE_FEATURES, int(_HALF * needed)))
+            room = min(room, _COMFORTABLE_FEATURES)
         if needed <= room and not self.options.self_ensemble:
             return whole_image_plan(width, height, side)
         windows = windowed_plan(width, height, side, pixels=int(room / features), rows=self._band_rows())
