@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srviewer.engine.request import Progress, UpscaleOptions
+from srviewer.engine.request import FinishedTile, Progress, UpscaleOptions
 from srviewer.imaging.image import Image
 from srviewer.session.entries import ResultFacts, SeamCheck
 from srviewer.session.geometry import PixelRect, Size
@@ -44,6 +44,7 @@ def upscale_file(
     options: UpscaleOptions,
     *,
     progress: Callable[[Progress], None],
+    on_tile: Callable[[FinishedTile], None],
     cancelled: Callable[[], bool],
     paused: Callable[[], bool],
 ) -> StreamedResult:
@@ -65,6 +66,7 @@ def upscale_file(
         options,
         max_pixels=_MOST_PIXELS,
         progress=progress,
+        on_tile=on_tile,
         cancelled=cancelled,
         paused=paused,
     )

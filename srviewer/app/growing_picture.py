@@ -28,12 +28,14 @@ class GrowingPicture:
 
     Parameters
     ----------
-    size : of the finished result in pixels.
+    size : of the finished result in pixels, or of its preview.
     underlay : the input's picture, of any size.
+    reduced : whether this is a preview: its pixels are not the result's, and none is told.
     """
 
-    def __init__(self, size: Size, underlay: Picture) -> None:
+    def __init__(self, size: Size, underlay: Picture, *, reduced: bool = False) -> None:
         self._size = size
+        self._reduced = reduced
         self._underlay = underlay
         self._pyramid = Pyramid(size.width, size.height, TILE_SIDE)
         self._levels: dict[int, Pixels] = {}
@@ -133,14 +135,19 @@ class GrowingPicture:
         """Return R, G, B of the pixels of `area`: H x W x 3, int32; -1 where they are not finished."""
         known = np.full((area.height, area.width, 3), -1, np.int32)
         done = self._done_in(0, area)
-        if done.any():
+        if done.any() and not self._reduced:
             np.copyto(known, self._finished(0, area), where=done[..., None])
         return known
 
     def pixel(self, x: int, y: int) -> tuple[int, int, int] | None:
         """Return R, G, B of a finished pixel; None where it is not finished, and beside the picture."""
         inside = 0 <= x < self._size.width and 0 <= y < self._size.height
-        if not inside or self._done is None or not self._done[y // self._cell, x // self._cell]:
+        if (
+            self._reduced
+            or not inside
+            or self._done is None
+            or not self._done[y // self._cell, x // self._cell]
+        ):
             return None
         red, green, blue = self._levels[0][y, x].tolist()
         return red, green, blue

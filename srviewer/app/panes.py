@@ -216,8 +216,9 @@ class Panes(QObject):
     ) -> GrowingPicture:
         """Return the picture of a result under way (`owner`), or of one that is still to come (None)."""
         known = self._growing.get(model)
+        reduced = owner is not None and owner.reduced
         if known is None or known[0] is not owner or known[1] is not below:
-            self._growing[model] = known = (owner, below, GrowingPicture(size, below))
+            self._growing[model] = known = (owner, below, GrowingPicture(size, below, reduced=reduced))
             self._pasted[model] = 0
         return known[2]
 

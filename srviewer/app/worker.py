@@ -19,6 +19,8 @@ from srviewer.app.torch_loading import device_facts, load_libraries_of_torch, yi
 from srviewer.engine.request import FinishedTile, Progress
 from srviewer.imaging.image import Image
 from srviewer.session.events import JobId
+from srviewer.session.geometry import Size
+from srviewer.session.previews import Preview
 
 if TYPE_CHECKING:
     from srviewer.zoo.model import LoadedModel
@@ -40,7 +42,8 @@ class Worker(QObject):
     -------
     began(int) : a job's network is about to run.
     progressed(int, object) : a job's `Progress`.
-    tile_finished(int, object) : a job's `FinishedTile`, as the screen shows it: in sRGB.
+    tile_finished(int, object) : a job's `FinishedTile`, as the screen shows it: in sRGB, and of a result that
+        goes to a file only its `srviewer.session.previews.Preview`.
     finished(int, object) : a job's `UpscaleResult`.
     streamed(int, object) : a job's `srviewer.app.file_runs.StreamedResult`, whose file is there.
     analysed(int, object) : an analysis job's `srviewer.app.analysing.Outcome`.
@@ -151,7 +154,7 @@ class Worker(QObject):
             self.cancelled.emit(request.job)
             return
         self.began.emit(request.job)
-        show = _display_converter(request.picture)
+        show = _display_converter(request.picture.icc)
         try:
             result = upscale(
                 request.picture,
@@ -176,18 +179,23 @@ class Worker(QObject):
         from srviewer.app.file_runs import upscale_file
         from srviewer.engine.request import Cancelled, UpscaleError
         from srviewer.imaging.faults import ImageFileError
+        from srviewer.imaging.files import probe
         from srviewer.zoo.errors import ZooError
 
         self._prepare_torch()
         try:
             model = self._load(request.model)
             self.began.emit(request.job)
+            source = probe(request.input)
+            show = _display_converter(source.icc)
+            preview = Preview.of(Size(source.width, source.height).times(model.scale))
             result = upscale_file(
                 request.input,
                 request.output,
                 model,
                 request.options,
                 progress=lambda progress: self._tell(request.job, progress),
+                on_tile=lambda tile: self.tile_finished.emit(request.job, show(preview.tile(tile))),
                 cancelled=self._stopping,
                 paused=self.pause_asked.is_set,
             )
@@ -362,15 +370,14 @@ class WorkerThread(QObject):
             self._thread.start()
 
 
-def _display_converter(picture: Image) -> Callable[[FinishedTile], FinishedTile]:
-    """Return what brings a result's tiles to sRGB: results keep the profile of their input."""
+def _display_converter(icc: bytes | None) -> Callable[[FinishedTile], FinishedTile]:
+    """Return what brings a result's tiles to sRGB: results keep the profile of their input, `icc`."""
     from srviewer.imaging.colour import is_srgb, to_srgb
 
-    if picture.icc is None or is_srgb(picture.icc):
+    if icc is None or is_srgb(icc):
         return lambda tile: tile
 
     def converted(tile: FinishedTile) -> FinishedTile:
-        piece = dataclasses.replace(picture, pixels=tile.pixels, alpha=None, exif=None)
-        return dataclasses.replace(tile, pixels=to_srgb(piece).pixels)
+        return dataclasses.replace(tile, pixels=to_srgb(Image(tile.pixels, icc=icc)).pixels)
 
     return converted

@@ -16,7 +16,7 @@ from srviewer.engine.backends import Backend
 from srviewer.engine.cutting import Subject
 from srviewer.engine.device import choose_device, choose_precision, free_memory
 from srviewer.engine.opacity import enlarged_rows
-from srviewer.engine.request import Precision, Progress, UpscaleError, UpscaleOptions
+from srviewer.engine.request import FinishedTile, Precision, Progress, UpscaleError, UpscaleOptions
 from srviewer.engine.running import Run
 from srviewer.engine.telemetry import PeakMeter
 from srviewer.engine.tiles import Box
@@ -89,6 +89,7 @@ def upscale_file(
     max_pixels: int = 1_000_000_000,
     estimated: Callable[[StreamEstimate], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
+    on_tile: Callable[[FinishedTile], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     paused: Callable[[], bool] | None = None,
     backend: Backend | None = None,
@@ -101,7 +102,7 @@ def upscale_file(
     Parameters
     ----------
     input_path, output_path : the files; nothing of the output's name is there before it is whole.
-    model, options, progress, cancelled, paused, backend : as for `srviewer.engine.upscale.upscale`.
+    model, options, progress, on_tile, cancelled, paused, backend : as for `srviewer.engine.upscale.upscale`.
     file_format, writing, overwrite : as for `srviewer.imaging.streaming.open_stream`.
     max_pixels : refuse inputs of more.
     estimated : told what the run will cost before it begins; may raise to refuse.
@@ -132,7 +133,7 @@ def upscale_file(
         meter = stack.enter_context(PeakMeter(device))
         run = Run(_subject(opened), model, device, precision, options, backend, in_rows=True)
         run.progress, run.cancelled = progress or run.progress, cancelled or run.cancelled
-        run.paused = paused or run.paused
+        run.paused, run.on_tile = paused or run.paused, on_tile or run.on_tile
         width, height = opened.width * model.scale, opened.height * model.scale
         depth: Literal[8, 16] = 8 if opened.bits == 8 else 16
         writer = open_stream(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -53,6 +53,7 @@ class ImageInfo:
     format : the format's name as Pillow spells it.
     bits : bits per sample after reading: 8 or 16.
     channels : colour channels and opacity together: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA or CMYK.
+    icc : the colour profile as found, or None.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class ImageInfo:
     format: FormatName
     bits: int
     channels: int
+    icc: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def probe(path: str | Path) -> ImageInfo:
             format=header.format,
             bits=header.bits,
             channels=header.channels,
+            icc=header.icc,
         )
 
 

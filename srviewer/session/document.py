@@ -239,12 +239,13 @@ class Document(ImageList):
         """Return the finished results that no file holds."""
         return tuple(entry for entry in self._results.all() if entry.saved is None)
 
-    def begin_result(self, image: ImageId, model: str, scale: int | None) -> None:
+    def begin_result(self, image: ImageId, model: str, scale: int | None, *, to_file: bool = False) -> None:
         """Begin a result, whose tiles will come; a finished one stays until then. An unknown scale is
-        None.
+        None. Of one that goes to a file only a preview's will come.
         """
         size = self.entry(image).input_size
-        self._results.begin(image, model, None if size is None or scale is None else size.times(scale))
+        whole = None if size is None or scale is None else size.times(scale)
+        self._results.begin(image, model, whole, to_file=to_file)
         self._events.results_changed(ResultsChanged(image, model, "added"))
 
     def add_tile(self, image: ImageId, model: str, tile: FinishedTile) -> None:

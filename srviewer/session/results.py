@@ -8,6 +8,7 @@ from pathlib import Path
 from srviewer.engine.request import FinishedTile, UpscaleOptions
 from srviewer.session.entries import ImageId, ResultEntry, ResultFacts, SeamCheck
 from srviewer.session.geometry import Size
+from srviewer.session.previews import Preview
 
 
 @dataclass(eq=False)
@@ -17,14 +18,16 @@ class PartialResult:
     Attributes
     ----------
     image, model : whose result by which network.
-    size : of the whole result in pixels; None until the image's size is known.
+    size : of the whole result in pixels, or of its preview; None until the image's size is known.
     tiles : those finished so far, in the order they came.
+    reduced : whether this is a preview, with fewer pixels than the result.
     """
 
     image: ImageId
     model: str
     size: Size | None = None
     tiles: list[FinishedTile] = field(default_factory=list)
+    reduced: bool = False
 
     @property
     def share(self) -> float:
@@ -58,9 +61,12 @@ class Results:
         """Return all finished results, in the order they were finished."""
         return tuple(self._finished.values())
 
-    def begin(self, image: ImageId, model: str, size: Size | None) -> PartialResult:
+    def begin(self, image: ImageId, model: str, size: Size | None, *, to_file: bool = False) -> PartialResult:
         """Begin a result; a finished older one stays until this is finished."""
         partial = PartialResult(image, model, size)
+        if to_file and size is not None:
+            preview = Preview.of(size)
+            partial = PartialResult(image, model, preview.size, reduced=preview.halvings > 0)
         self._partial[image, model] = partial
         return partial
 

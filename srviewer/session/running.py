@@ -98,7 +98,8 @@ class RunningSession(NoEvents):
         if active is not None and active.model == row.reference and not active.cancelling:
             partial = self.document.partial(active.image, active.model)
             if partial is not None and partial.size is None:
-                self.document.begin_result(active.image, active.model, row.scale)
+                to_file = active.output is not None
+                self.document.begin_result(active.image, active.model, row.scale, to_file=to_file)
         self._settle()
 
     def scale_of(self, model: str) -> int | None:
@@ -211,7 +212,8 @@ class RunningSession(NoEvents):
             return None
         job = self.queue.started(following.id)
         if job.kind == "upscale":
-            self.document.begin_result(job.image, job.model, self.scale_of(job.model))
+            scale, to_file = self.scale_of(job.model), job.output is not None
+            self.document.begin_result(job.image, job.model, scale, to_file=to_file)
         focus = self._focus_on(job.image)
         if job.output is not None:
             return WorkOrder(job, None, None, focus, self.document.entry(job.image).path)

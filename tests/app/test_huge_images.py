@@ -6,6 +6,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,14 +21,16 @@ from app.conftest import FAST
 from srviewer.analysis.metrics import lr_consistency
 from srviewer.app import file_runs
 from srviewer.app.dialogs.run_to_files import FileRun, RunToFilesDialog
+from srviewer.app.growing_picture import GrowingPicture
 from srviewer.app.main_window import MainWindow
 from srviewer.app.message_bar import Message
 from srviewer.app.region_picture import RegionPicture
 from srviewer.app.tile_cache import TileCache
-from srviewer.engine.request import Cancelled, Progress, UpscaleError, UpscaleOptions
+from srviewer.engine.request import Cancelled, FinishedTile, Progress, UpscaleError, UpscaleOptions
 from srviewer.engine.streaming import StreamedResult
 from srviewer.imaging.files import read_image
-from srviewer.imaging.image import Image
+from srviewer.imaging.image import Image, Pixels
+from srviewer.imaging.pyramid import Rectangle
 from srviewer.imaging.resize import downscale
 from srviewer.imaging.streaming import open_stream
 from srviewer.session import regions
@@ -50,6 +53,7 @@ def engine(
     options: UpscaleOptions,
     *,
     progress: Callable[[Progress], None],
+    on_tile: Callable[[FinishedTile], None],
     cancelled: Callable[[], bool],
     paused: Callable[[], bool],
 ) -> StreamedResult:
@@ -61,7 +65,9 @@ def engine(
             if cancelled():
                 raise Cancelled
             rows = pixels.shape[0]
-            writer.write_rows(pixels[rows * part // 4 : rows * (part + 1) // 4])
+            band = pixels[rows * part // 4 : rows * (part + 1) // 4]
+            writer.write_rows(band)
+            on_tile(FinishedTile(0, rows * part // 4, band.shape[1], band.shape[0], band))
             progress(Progress(part + 1, 4, 0.1, 0.1, 1.0, 1.0, 1000))
         writer.finish()
     return StreamedResult(
@@ -415,6 +421,44 @@ def test_a_region_is_measured_as_the_whole_would_be(
     assert "LR dB of the selection" in window.metrics.protocol.text()
     session.select_region(Selection(Size(WIDTH, HEIGHT), PixelRect(0, 0, 2900, 10)))
     qtbot.waitUntil(lambda: "select a region of at most" in window.metrics.hint.text(), timeout=20_000)
+
+
+def test_a_run_to_a_file_shows_a_preview_while_it_is_made(
+    qtbot: QtBot,
+    window: MainWindow,
+    shown: ImageEntry,
+    answered: Asked,
+    pixels: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    idle = threading.Event()
+
+    def held(*_: object, **given: Any) -> StreamedResult:
+        part = pixels[:800, :1200].repeat(2, 0).repeat(2, 1)
+        given["on_tile"](FinishedTile(1600, 0, 2400, 1600, part))
+        while not given["cancelled"]():
+            idle.wait(0.01)
+        raise Cancelled
+
+    monkeypatch.setattr(file_runs, "upscale_file", held)
+    window.table["run"].trigger()
+
+    def there() -> Pixels:
+        contents = window.controller.panes.contents
+        assert len(contents) == 2
+        picture = contents[1].picture
+        assert isinstance(picture, GrowingPicture)
+        assert picture.size == Size(WIDTH, HEIGHT)  # half of the result's: a quarter of its pixels
+        found = picture.read(0, Rectangle(800, 0, 1200, 800))
+        assert found is not None
+        assert np.array_equal(found, pixels[:800, :1200])
+        assert picture.pixel(900, 100) is None
+        assert (picture.values(Rectangle(900, 100, 2, 2)) == -1).all()
+        return found
+
+    qtbot.waitUntil(lambda: there() is not None, timeout=20_000)
+    window.table["cancel"].trigger()
+    qtbot.waitUntil(lambda: settled(window), timeout=10_000)
 
 
 def test_cancelling_a_run_to_a_file_leaves_none(
