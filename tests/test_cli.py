@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import resource
 import signal
 import struct
@@ -82,6 +83,7 @@ class TestUpscale:
         done = run("upscale", photo, "-m", "safmn_x4", "-o", target, "--precision", "fp32", "--json")
         assert done.exit_code == 0
         assert "the result will have 192 x 160 pixels" in done.stderr
+        assert re.search(r"on the disk, about [\d.]+ [MG]B of memory and ", done.stderr)
         (record,) = lines(done)
         assert (record["output"], record["exact"], record["scale"]) == (str(target), True, 4)
         with PillowImage.open(target) as found, PillowImage.open(tmp_path / "plain.tif") as expected:

@@ -322,6 +322,16 @@ def test_what_is_looked_at_comes_first() -> None:
     assert sorted(plan.windows[0].results) == sorted(whole_image_plan(256, 256, 64).windows[0].results)
 
 
+def test_a_plan_knows_the_memory_of_its_features() -> None:
+    program = program_of("safmn_x2")
+    plan = windowed_plan(500, 300, 64, pixels=300 * 330)
+    assert plan is not None
+    with torch.inference_mode():
+        each = feature_bytes_per_pixel(program)
+        assert plan.feature_bytes(program) == each * max(one.region.pixels for one in plan.windows)
+        assert dataclasses.replace(plan, in_files=True).feature_bytes(program) == 0
+
+
 def test_there_is_a_smallest_window() -> None:
     smallest = (64 + 2 * HALO) ** 2
     assert windowed_plan(500, 500, 64, pixels=smallest) is not None

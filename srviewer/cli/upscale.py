@@ -315,9 +315,10 @@ class _Run:
         from srviewer.imaging.files import ImageFileError
 
         def told(cost: StreamEstimate) -> None:
+            disk, memory = bytes_text(cost.disk_bytes), bytes_text(cost.memory_bytes)
             console.complain(
-                f"{path}: the result will have {cost.width} x {cost.height} pixels, take up to "
-                f"{bytes_text(cost.disk_bytes)} on the disk, and about {duration_text(cost.seconds)} to make"
+                f"{path}: the result will have {cost.width} x {cost.height} pixels, and take up to {disk} on "
+                f"the disk, about {memory} of memory and {duration_text(cost.seconds)}"
             )
 
         try:

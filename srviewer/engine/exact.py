@@ -64,6 +64,13 @@ class ExactPlan:
         early = len(program.staged.stages) - 1
         return sum(early * len(window.tiles) + len(window.results) for window in self.windows)
 
+    def feature_bytes(self, program: Program) -> int:
+        """Return at most how many bytes of features are in memory between stages."""
+        if self.in_files:
+            return 0
+        pixels = max(window.region.pixels for window in self.windows)
+        return math.ceil(feature_bytes_per_pixel(program) * pixels)
+
     def bands(self) -> tuple[tuple[int, int], ...]:
         """Return the rows that become ready together, first and first behind the last, from top to bottom."""
         if len(self.windows) == 1:

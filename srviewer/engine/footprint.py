@@ -22,9 +22,12 @@ from srviewer.zoo.spec import ModelSpec
 from srviewer.zoo.tensors import to_pixels
 
 _PROBE_SIDES = {"cpu": (96, 192), "cuda": (128, 384), "mps": (128, 384)}
-# Convolution libraries may choose other algorithms for larger tiles, with other scratch space, and a heap
-# that keeps what was freed (`heap`) holds pieces that do not fit.
-_SAFETY = 1.5
+SAFETY = 1.5
+"""What memory that was measured on small tiles is multiplied by.
+
+Convolution libraries may choose other algorithms for larger tiles, with other scratch space, and a heap that
+keeps what was freed (`heap`) holds pieces that do not fit.
+"""
 GENEROUS_BYTES_PER_PIXEL = 32 * 1024
 """More than any network of these families takes: what fits at this rate fits without being measured."""
 _CACHE_VERSION = 1
@@ -233,7 +236,7 @@ def measure(runner: Runner, device: Device) -> Footprint:
     # Half of a tile's peak bounds the slope from below where noise, or reused memory, spoilt the difference.
     per_pixel = max(per_pixel, peaks[1] / large**2 / 2, 64.0)
     fixed = max(0.0, peaks[1] - per_pixel * large**2)
-    return Footprint(fixed * _SAFETY, per_pixel * _SAFETY)
+    return Footprint(fixed * SAFETY, per_pixel * SAFETY)
 
 
 def _key(spec: ModelSpec, device: Device, precision: Precision, backend: str) -> str:

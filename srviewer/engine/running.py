@@ -6,6 +6,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from srviewer.engine.backends import Backend, Runner, is_out_of_memory
 from srviewer.engine.cutting import Cutter, Focus, Subject, too_little
 from srviewer.engine.device import Device
 from srviewer.engine.exact import ExactPlan, Window
+from srviewer.engine.footprint import SAFETY
 from srviewer.engine.orientation import ORIENTATIONS
 from srviewer.engine.request import (
     Cancelled,
@@ -25,7 +27,7 @@ from srviewer.engine.request import (
     UpscaleOptions,
 )
 from srviewer.engine.staged_run import Program
-from srviewer.engine.telemetry import Stopwatch, memory_in_use, release_memory
+from srviewer.engine.telemetry import PeakMeter, Stopwatch, memory_in_use, release_memory
 from srviewer.engine.tiles import Box, Tile
 from srviewer.engine.tuning import measured_cost
 from srviewer.engine.windows import make_ensemble, make_window
@@ -44,6 +46,20 @@ _LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)
 
 Keep = Callable[[Box, Pixels], None]
 """Gets a finished rectangle of the result, in output pixels, and its pixels."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run will take.
+
+    Attributes
+    ----------
+    seconds : of time.
+    memory_bytes : at the peak, in the sense of `srviewer.engine.telemetry.memory_in_use`.
+    """
+
+    seconds: float
+    memory_bytes: int
 
 
 class _NotFiniteError(Exception):
@@ -120,17 +136,19 @@ class Run:
         else:
             self._make_tiles(self._plan, keep)
 
-    def foretold(self) -> float:
-        """Return the seconds that the planned run will take, from those of one tile of noise."""
+    def foretold(self, held: int) -> Cost:
+        """Return what the planned run will take, from one tile of noise; `held` bytes are taken besides."""
         assert self._plan is not None
         whole = self._cutter.whole
         side = min(self.side or _FORETELLING_SIDE, _FORETELLING_SIDE, whole.width, whole.height)
-        with self._faults():
+        with self._faults(), PeakMeter(self.device) as meter:
             seconds = measured_cost(self.model, self.device, self.precision, self.backend, side)
-        pixels = whole.pixels
+        pixels, waiting = whole.pixels, 0
         if isinstance(self._plan, ExactPlan):
             pixels = sum(window.region.pixels for window in self._plan.windows)
-        return seconds * pixels * self._cutter.orientations
+            waiting = self._plan.feature_bytes(self._program(self.precision))
+        added = meter.peak() - meter.before + waiting + held
+        return Cost(seconds * pixels * self._cutter.orientations, meter.before + int(SAFETY * added))
 
     def wait(self) -> None:
         """Stop if the run is cancelled; hold on while it is paused."""

@@ -38,12 +38,13 @@ class StreamEstimate:
     ----------
     width, height : of the result, in pixels.
     disk_bytes : most that the file can take.
-    seconds : foretold from one tile.
+    memory_bytes, seconds : foretold from one tile; with a CPU the memory of the whole process.
     """
 
     width: int
     height: int
     disk_bytes: int
+    memory_bytes: int
     seconds: float
 
 
@@ -151,11 +152,13 @@ def upscale_file(
         )
         stack.enter_context(writer)
         run.plan()
-        _require_memory(run, opened)
+        waiting = _require_memory(run, opened)
         if estimated is not None:
             channels = (1 if opened.grey else 3) + opened.has_alpha
             disk = estimated_bytes(width, height, depth, channels, writer.format)
-            estimated(StreamEstimate(width, height, disk, run.foretold()))
+            meter.peak()  # what it has seen: foretelling counts anew
+            cost = run.foretold(waiting if device.kind == "cpu" else 0)
+            estimated(StreamEstimate(width, height, disk, cost.memory_bytes, cost.seconds))
         bands = _Bands(run.bands(), opened, model.scale, writer)
         stack.callback(bands.close)
         run.make(bands.keep)
@@ -217,8 +220,8 @@ def _subject(source: RegionSource | _Whole) -> Subject:
     return Subject(source.width, source.height, dtype, source.grey, read)
 
 
-def _require_memory(run: Run, source: RegionSource | _Whole) -> None:
-    """Refuse a run whose bands alone would not fit."""
+def _require_memory(run: Run, source: RegionSource | _Whole) -> int:
+    """Refuse a run whose bands alone would not fit; return the bytes that these take."""
     rows = max(stop - start for start, stop in run.bands())
     channels = 3 + source.has_alpha
     needed = 2 * rows * source.width * run.model.scale**2 * channels * source.bits // 8
@@ -228,6 +231,7 @@ def _require_memory(run: Run, source: RegionSource | _Whole) -> None:
             f"the rows of the result that are made together need {needed / 1e9:.1f} GB of memory, and "
             f"{free / 1e9:.1f} GB are free"
         )
+    return needed
 
 
 class _Bands:
