@@ -14,6 +14,7 @@ from srviewer.imaging.colour import (
     is_srgb,
     lab_to_srgb,
     luma,
+    pixels_to_srgb,
     profile_space,
     single_channel,
     srgb_profile,
@@ -90,6 +91,18 @@ def test_to_srgb_of_a_grey_profile_stays_grey() -> None:
     linear = np.arange(256) / 255
     expected = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     np.testing.assert_allclose(shown.pixels[0, :, 0] / 65535, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("icc", [display_p3(), linear_grey()])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_opacity_beside_the_colours_stays(icc: bytes, dtype: type[Any]) -> None:
+    most = int(np.iinfo(dtype).max)
+    drawn = np.random.default_rng(4).integers(0, most, (5, 7, 1), dtype)
+    colours, alpha = np.repeat(drawn, 3, axis=2), drawn // 2
+    shown = pixels_to_srgb(np.dstack([colours, alpha]), icc)
+    assert shown.dtype == dtype
+    np.testing.assert_array_equal(shown[..., :3], pixels_to_srgb(colours, icc))
+    np.testing.assert_array_equal(shown[..., 3:], alpha)
 
 
 def test_to_srgb_leaves_srgb_alone() -> None:

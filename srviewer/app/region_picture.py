@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from srviewer.app.picture import TILE_SIDE, halved
 from srviewer.imaging.faults import ImageFileError
-from srviewer.imaging.image import Image, Pixels
+from srviewer.imaging.image import Pixels
 from srviewer.imaging.pyramid import Pyramid, Rectangle, TileIndex
 from srviewer.session.geometry import PixelRect, Size
 from srviewer.session.regions import RegionFile, RegionsClosedError, open_file
@@ -67,7 +67,6 @@ class RegionPicture:
         self._is_made = self._first_kept is None
         if not self._is_made:
             self.share = 0.0
-        self._convert: Callable[[Pixels], Pixels] | None = None
         self._lock = threading.Lock()  # guards what follows
         self._is_broken = False
 
@@ -262,9 +261,9 @@ class RegionPicture:
 
     def _shown(self, pixels: Pixels) -> Pixels:
         """Return pixels as the screen shows them: in sRGB."""
-        if self._convert is None:
-            self._convert = _converter(self.file.icc, is_grey=self.file.grey)
-        return self._convert(pixels)
+        from srviewer.imaging.colour import pixels_to_srgb
+
+        return pixels_to_srgb(pixels, self.file.icc)
 
     def _tell_fault(self, error: Exception) -> None:
         with self._lock:
@@ -295,6 +294,7 @@ def region_thumbnail(path: Path, side: int) -> NDArray[np.uint8]:
     """
     import cv2
 
+    from srviewer.imaging.colour import pixels_to_srgb
     from srviewer.session.loading import LoadError
 
     file = open_file(path)
@@ -307,7 +307,7 @@ def region_thumbnail(path: Path, side: int) -> NDArray[np.uint8]:
         if size.pixels > _BAND_PIXELS:
             raise LoadError(f"{path.name} stores no reduced levels")
         stored = file.read(PixelRect(0, 0, size.width, size.height), level)
-        pixels: NDArray[Any] = _converter(file.icc, is_grey=file.grey)(stored)[..., :3]
+        pixels: NDArray[Any] = pixels_to_srgb(stored, file.icc)[..., :3]
     finally:
         file.close()
     if pixels.dtype == np.uint16:
@@ -333,22 +333,3 @@ def _stored_levels(levels: tuple[Size, ...], pyramid: Pyramid) -> dict[int, int]
 def _cut(pixels: NDArray[Any], area: Rectangle) -> Pixels:
     part: Pixels = pixels[area.y : area.y + area.height, area.x : area.x + area.width]
     return part
-
-
-def _converter(icc: bytes | None, *, is_grey: bool) -> Callable[[Pixels], Pixels]:
-    """Return what brings pixels with a profile (H x W x 3 or 4) to sRGB."""
-    from srviewer.imaging.colour import is_srgb, to_srgb
-
-    if icc is None or is_srgb(icc):
-        return lambda pixels: pixels
-
-    def convert(pixels: Pixels) -> Pixels:
-        samples: NDArray[Any] = pixels
-        colours: Pixels = np.ascontiguousarray(samples[..., :3])
-        shown = to_srgb(Image(colours, None, is_grey, icc)).pixels
-        if pixels.shape[2] == 3:
-            return shown
-        joined: NDArray[Any] = np.dstack([shown, pixels[..., 3].astype(shown.dtype, copy=False)])
-        return joined
-
-    return convert

@@ -17,7 +17,6 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 from srviewer.app.requests import AnalysisRequest, FileRequest, UpscaleRequest
 from srviewer.app.torch_loading import device_facts, load_libraries_of_torch, yield_to_window
 from srviewer.engine.request import FinishedTile, Progress
-from srviewer.imaging.image import Image
 from srviewer.session.events import JobId
 from srviewer.session.geometry import Size
 from srviewer.session.previews import Preview
@@ -154,14 +153,13 @@ class Worker(QObject):
             self.cancelled.emit(request.job)
             return
         self.began.emit(request.job)
-        show = _display_converter(request.picture.icc)
         try:
             result = upscale(
                 request.picture,
                 model,
                 request.options,
                 progress=lambda progress: self._tell(request.job, progress),
-                on_tile=lambda tile: self.tile_finished.emit(request.job, show(tile)),
+                on_tile=lambda tile: self.tile_finished.emit(request.job, _shown(tile, request.picture.icc)),
                 cancelled=self._stopping,
                 paused=self.pause_asked.is_set,
                 focus=request.focus,
@@ -187,7 +185,6 @@ class Worker(QObject):
             model = self._load(request.model)
             self.began.emit(request.job)
             source = probe(request.input)
-            show = _display_converter(source.icc)
             preview = Preview.of(Size(source.width, source.height).times(model.scale))
             result = upscale_file(
                 request.input,
@@ -195,7 +192,9 @@ class Worker(QObject):
                 model,
                 request.options,
                 progress=lambda progress: self._tell(request.job, progress),
-                on_tile=lambda tile: self.tile_finished.emit(request.job, show(preview.tile(tile))),
+                on_tile=lambda tile: self.tile_finished.emit(
+                    request.job, _shown(preview.tile(tile), source.icc)
+                ),
                 cancelled=self._stopping,
                 paused=self.pause_asked.is_set,
             )
@@ -370,14 +369,8 @@ class WorkerThread(QObject):
             self._thread.start()
 
 
-def _display_converter(icc: bytes | None) -> Callable[[FinishedTile], FinishedTile]:
-    """Return what brings a result's tiles to sRGB: results keep the profile of their input, `icc`."""
-    from srviewer.imaging.colour import is_srgb, to_srgb
+def _shown(tile: FinishedTile, icc: bytes | None) -> FinishedTile:
+    """Return a tile in sRGB: results keep the profile of their input, `icc`."""
+    from srviewer.imaging.colour import pixels_to_srgb
 
-    if icc is None or is_srgb(icc):
-        return lambda tile: tile
-
-    def converted(tile: FinishedTile) -> FinishedTile:
-        return dataclasses.replace(tile, pixels=to_srgb(Image(tile.pixels, icc=icc)).pixels)
-
-    return converted
+    return dataclasses.replace(tile, pixels=pixels_to_srgb(tile.pixels, icc))

@@ -217,8 +217,28 @@ def to_srgb(image: Image) -> Image:
     """
     if image.icc is None:
         return image
-    space = profile_space(image.icc)
-    if space not in ("GRAY", "RGB") or is_srgb(image.icc):
-        return dataclasses.replace(image, icc=None)
-    samples = image.pixels[..., :1] if space == "GRAY" else image.pixels
-    return dataclasses.replace(image, pixels=converted_to_srgb(samples, image.icc, space), icc=None)
+    return dataclasses.replace(image, pixels=pixels_to_srgb(image.pixels, image.icc), icc=None)
+
+
+def pixels_to_srgb(pixels: Pixels, icc: bytes | None) -> Pixels:
+    """Return pixels in a profile as a screen that knows only sRGB should get them.
+
+    Parameters
+    ----------
+    pixels : H x W x 3 (R, G, B) or 4 (opacity beside, which stays), uint8 or uint16; grey is three equal
+        channels.
+    icc : their profile; one that is of no use to RGB or grey counts as sRGB.
+
+    Returns
+    -------
+    Pixels of the same shape and dtype, the same array where its colours are sRGB already.
+    """
+    space = None if icc is None else profile_space(icc)
+    if icc is None or space not in ("GRAY", "RGB") or is_srgb(icc):
+        return pixels
+    samples: Pixels = pixels[..., : 1 if space == "GRAY" else 3]
+    shown = converted_to_srgb(samples, icc, space)
+    if pixels.shape[2] == 3:
+        return shown
+    joined: NDArray[Any] = np.dstack([shown, pixels[..., 3]])
+    return joined
