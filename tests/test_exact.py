@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import mmap
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -38,6 +39,7 @@ from srviewer.engine.tiles import Box
 from srviewer.engine.tracing import traced
 from srviewer.engine.upscale import upscale
 from srviewer.imaging.image import Image
+from srviewer.imaging.mapped import let_go
 from srviewer.networks import fused
 from srviewer.networks.bsrn import ChannelContrast, ESAGrid
 from srviewer.networks.maffsrn import MABGrid
@@ -190,11 +192,20 @@ def test_only_what_later_stages_need_is_kept() -> None:
     assert [stage.reach for stage in cut.stages] == [SPECS["fmen_s_x4"].reach]
 
 
-def test_features_in_files_are_the_same(tmp_path: Path) -> None:
+def test_features_in_files_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: list[object] = []
+
+    def noted(file: mmap.mmap) -> None:
+        gone.append(file)
+        let_go(file)
+
+    monkeypatch.setattr("srviewer.engine.planes.let_go", noted)
+    monkeypatch.setattr("srviewer.engine.planes._MOST_MAPPED", 50_000)
     batch = picture(60, 50)
     storage = Storage(torch.device("cpu"), tmp_path)
     assert torch.equal(tiled("bsrn_x3", batch, 24, storage=storage), tiled("bsrn_x3", batch, 24))
     assert storage.peak_bytes > 0
+    assert len(gone) > 10
     assert list(tmp_path.iterdir())
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from srviewer.imaging.image import Pixels
 from srviewer.imaging.levels import halve
+from srviewer.imaging.mapped import let_go, mapped_file
 from srviewer.imaging.pyramid import Pyramid, Rectangle, TileIndex
 from srviewer.session.geometry import Size
 
@@ -273,20 +274,6 @@ def _plain(array: Pixels) -> Pixels:
     """Return the same memory as an array of the base class."""
     plain: Pixels = array.view(np.ndarray)
     return plain
-
-
-def mapped_file(array: NDArray[Any]) -> mmap.mmap | None:
-    """Return the mapped file that an array looks into; None if it lies in memory."""
-    base: object = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return base if isinstance(base, mmap.mmap) else None
-
-
-def let_go(file: mmap.mmap) -> None:
-    """Take a mapped file's pages out of the process's memory; those looked at again come back."""
-    if hasattr(mmap, "MADV_DONTNEED"):  # Linux, macOS; Windows trims by itself
-        file.madvise(mmap.MADV_DONTNEED)
 
 
 def _reach(first: float, last: float, length: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 from dataclasses import dataclass, field
@@ -11,7 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from srviewer.imaging.mapped import let_go, mapped_file
 from srviewer.networks.whole_image import Area
+
+# Bytes of files that are looked at before their pages leave the process's memory. The system would keep them
+# for as long as nobody else wants memory, but they count as the process's, and a limit would not be kept.
+_MOST_MAPPED = 128 << 20
 
 
 @dataclass(eq=False)
@@ -29,6 +35,8 @@ class Storage:
     folder: Path | None = None
     peak_bytes: int = 0
     _held: int = 0
+    _files: list[mmap.mmap] = field(default_factory=list)
+    _looked_at: int = 0
     _spare: dict[tuple[int, ...], list[Tensor]] = field(default_factory=dict)
 
     def take(self, like: Tensor, rows: int, columns: int) -> Tensor:
@@ -48,6 +56,14 @@ class Storage:
         key = (*(band.shape[i] for i in (0, 1, 2, 3)), band.element_size())
         self._spare.setdefault(key, []).append(band)
 
+    def looked_at(self, size: int) -> None:
+        """Count so many bytes of bands that were read or written."""
+        self._looked_at += size
+        if self._looked_at > _MOST_MAPPED:
+            self._looked_at = 0
+            for file in self._files:
+                let_go(file)
+
     def _new(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         if self.folder is None:
             pinned = self.device.type == "cpu" and torch.cuda.is_available()
@@ -56,6 +72,9 @@ class Storage:
         os.close(handle)
         size = int(np.prod(shape)) * torch.empty((), dtype=dtype).element_size()
         mapped = np.memmap(name, np.uint8, "w+", shape=(size,))
+        file = mapped_file(mapped)
+        assert file is not None
+        self._files.append(file)
         return torch.from_numpy(mapped).view(dtype).view(shape)
 
 
@@ -87,6 +106,7 @@ class Plane:
         top = core.rows.start - self._spans[number][0]
         left = core.columns.start - self._region.columns.start
         self._bands[number][:, :, top : top + core.rows.size, left : left + core.columns.size].copy_(part)
+        self._storage.looked_at(part.nbytes)
 
     def cut(self, crop: Area) -> Tensor:
         """Return a copy of the value on `crop`, N x C x crop height x crop width, channels last."""
@@ -106,6 +126,7 @@ class Plane:
         for piece in pieces:
             result[:, :, row : row + piece.shape[2]].copy_(piece)
             row += piece.shape[2]
+        self._storage.looked_at(result.nbytes)
         return result
 
     def drop_above(self, row: int) -> None:
