@@ -20,7 +20,7 @@ from srviewer.zoo.errors import ManifestError, NotInstalledError, UnknownModelEr
 from srviewer.zoo.keys import SPELLINGS
 from srviewer.zoo.spec import SPECS, SAFMNConfig, describe
 
-SHIPPED = ("fmen_s_x4", "maffsrn_x2", "maffsrn_x4", "safmn_x2", "safmn_x4")
+SHIPPED = ("bsrn_s_x4", "fmen_s_x4", "maffsrn_x2", "maffsrn_x4", "safmn_x2", "safmn_x4")
 OFFICIAL = ("fmen_s_x4", "bsrn_x2", "bsrn_x3", "bsrn_x4", "bsrn_s_x4")
 
 
@@ -249,7 +249,9 @@ def test_an_import_is_found_loads_and_says_what_it_is(tmp_path: Path) -> None:
     added = library.import_weights(checkpoint(tmp_path / "net_g.pth"))
     assert (added.id, added.source, added.family, added.scale) == ("bsrn_s_x4", "yours", "bsrn", 4)
     assert added.path == manifest.yours_folder() / "bsrn_s_x4.safetensors"
-    assert manifest.weights_of("bsrn_s_x4")[-1] == added
+    listed = manifest.weights_of("bsrn_s_x4")
+    assert [one.source for one in listed] == ["official", "yours", "shipped"]  # its score is not known
+    assert listed[1] == added
     assert manifest.resolve("bsrn_s_x4@yours").path == added.path
     stored = read_checkpoint(added.path)
     expected = state_of("bsrn_s_x4")

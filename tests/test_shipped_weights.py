@@ -25,6 +25,7 @@ from srviewer.zoo.tensors import to_pixels, to_tensor
 SHIPPED = tuple(entry for entry in catalogue() if entry.source == "shipped")
 
 PICTURE_PSNR = {
+    "bsrn_s_x4": 30.170,
     "fmen_s_x4": 30.243,
     "maffsrn_x2": 33.562,
     "maffsrn_x4": 30.132,
