@@ -3,8 +3,9 @@
     python benchmarks/gpu.py [--device cuda:0] [--weights MODEL...] [--megapixels 24] [--write FILE]
 
 Images per second: at 320 x 180 and 1280 x 720, x4; plainly means fp32, NCHW, eager, without TF32, from a
-tensor on the device to one; ours is the engine's own fp16, once the same way and once from pixels to pixels
-as `srviewer.engine.upscale.upscale` gives them. All by turns, medians.
+tensor on the device to one; ours is the engine's own fp16 (its kernels replayed where the engine does so),
+once the same way and once from pixels to pixels as `srviewer.engine.upscale.upscale` gives them. All by
+turns, medians.
 
 Memory: what torch allocates at most for FMEN-S on 256 x 256, as the papers count it (weights, input and
 output included).
@@ -216,10 +217,10 @@ def main() -> None:
     ]
     print("\n".join(lines), flush=True)
     models = {model_id: model_of(model_id, arguments.weights) for model_id in TARGETS}
+    fmen, safmn = models["fmen_s_x4"][0], models["safmn_x4"][0]
+    ends = ["", memory_line(fmen, device, precision), ""]  # first, while nothing else holds memory
     for model, weights in (models[model_id] for model_id in arguments.networks):
         lines += speed_rows(model, weights, device, precision)
-    fmen, safmn = models["fmen_s_x4"][0], models["safmn_x4"][0]
-    ends = ["", memory_line(fmen, device, precision), ""]
     ends += [from_file_to_file(model, device, precision, arguments.megapixels) for model in (fmen, safmn)]
     print("\n".join(ends))
     if arguments.write:

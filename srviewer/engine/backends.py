@@ -12,6 +12,7 @@ from torch import Tensor, fx
 from srviewer.engine.device import Device
 from srviewer.engine.heap import keep_freed_memory
 from srviewer.engine.mixed import mixed
+from srviewer.engine.replay import Replayed
 from srviewer.engine.request import Precision
 from srviewer.engine.staged_run import Program
 from srviewer.engine.stages import staged
@@ -138,9 +139,10 @@ class EagerTorch:
 
 def _runner(model: LoadedModel, device: Device, dtype: torch.dtype) -> Runner:
     """Return the model as something that takes crops from the CPU."""
+    network = Replayed(model) if device.kind == "cuda" else model
 
     def run(crop: Tensor) -> Tensor:
-        return model(crop.to(device=device.torch, dtype=dtype, memory_format=torch.channels_last))
+        return network(crop.to(device=device.torch, dtype=dtype, memory_format=torch.channels_last))
 
     return run
 

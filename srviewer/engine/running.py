@@ -39,8 +39,8 @@ from srviewer.zoo.tensors import to_pixels, to_tensor
 _PAUSE_POLL = 0.02
 # Input pixels: most that the tile has by whose time that of the run is foretold.
 _FORETELLING_SIDE = 384
-# Output pixels that are rounded at a time.
-_STRIP_PIXELS = 1 << 16
+# Output pixels that are rounded at a time: on a CPU they stay in its caches, a GPU needs many to be busy.
+_STRIP_PIXELS = {"cpu": 1 << 16, "cuda": 1 << 22, "mps": 1 << 22}
 # ITU-R BT.601, what Y of the papers is made of: a grey result keeps the Y that the colours would have had.
 _LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)
 
@@ -309,7 +309,7 @@ class Run:
         """
         height, width = result.shape[2:]
         pixels: Pixels = np.empty((height, width, 3), self.subject.dtype)
-        step = max(1, _STRIP_PIXELS // width)
+        step = max(1, _STRIP_PIXELS[result.device.type] // width)
         for top in range(0, height, step):
             strip = result[:, :, top : top + step]
             if self.subject.grey:
