@@ -16,6 +16,7 @@ from srviewer.engine.device import choose_device, wide_vectors
 from srviewer.engine.heap import keep_freed_memory
 from srviewer.engine.merged import (
     ChainedConv,
+    ColoursLastShuffle,
     ConvActivation,
     ConvSum,
     SplitConv,
@@ -23,6 +24,7 @@ from srviewer.engine.merged import (
     merging_works,
     split_weights,
     wastes_lanes,
+    with_colours_last,
 )
 from srviewer.engine.mixed import mixed
 from srviewer.networks.fusion import fused
@@ -72,8 +74,18 @@ def test_what_is_not_split() -> None:
     assert not wastes_lanes(nn.Conv2d(50, 50, 1))
     assert not wastes_lanes(nn.Conv2d(50, 50, 3, stride=2, padding=1))
     split = split_weights(convolution(50, 50, bias=False))
-    assert (split.rest, split.columns, split.last_bias) == (2, 8, None)
-    assert split.last.shape == (16, 50, 3, 10)
+    assert (split.rest, split.rows, split.columns, split.last_bias) == (2, 2, 4, None)
+    assert split.last.shape == (16, 50, 4, 6)
+
+
+@given(factor=st.integers(2, 4), height=st.integers(1, 5), width=st.integers(1, 5), bias=st.booleans())
+def test_a_shuffle_with_the_colours_last_is_a_pixel_shuffle(
+    factor: int, height: int, width: int, bias: bool
+) -> None:
+    conv, x = convolution(5, 3 * factor**2, bias=bias), picture(5, height, width)
+    found = ColoursLastShuffle(factor)(with_colours_last(conv, factor)(x))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found, nn.PixelShuffle(factor)(conv(x)), rtol=1e-4, atol=1e-5)
 
 
 @given(height=st.integers(1, 9), width=st.integers(1, 9), biases=st.tuples(st.booleans(), st.booleans()))
@@ -128,7 +140,7 @@ def test_fmen_is_merged_in_every_way() -> None:
     assert graph is not None
     used = [str(node.target) for node in graph.graph.nodes if node.op == "call_module"]
     kinds = {type(graph.get_submodule(name)) for name in used}
-    assert {ChainedConv, ConvActivation} <= kinds
+    assert {ChainedConv, ConvActivation, ColoursLastShuffle} <= kinds
     assert (SplitConv in kinds) == wide_vectors()
     plain = mixed(network, spec, torch.bfloat16, merge=False)
     assert plain is not None

@@ -217,6 +217,22 @@ def test_low_precision_is_widened_before_scaling(dtype: torch.dtype) -> None:
     assert np.abs(to_pixels(batch, np.uint16).astype(np.float64) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("given", [torch.float32, torch.bfloat16], ids=str)
+def test_the_order_in_memory_changes_no_pixel(given: torch.dtype, dtype: type) -> None:
+    batch = torch.rand(1, 3, 9, 14).to(given)
+    before = batch.clone()
+    limit = int(np.iinfo(dtype).max)
+    expected: np.ndarray = (batch.float() * limit).round()[0].permute(1, 2, 0).numpy().astype(dtype)[2:7, 3:]
+    for laid_out in (batch, batch.contiguous(memory_format=torch.channels_last)):
+        found = to_pixels(laid_out[:, :, 2:7, 3:], dtype)
+        assert np.array_equal(found, expected)
+        assert found.dtype == np.dtype(dtype)
+        assert found.flags.c_contiguous
+        found.fill(0)
+        assert torch.equal(laid_out, before)
+
+
 def test_halves_go_to_even() -> None:
     batch = torch.tensor([0.5, 1.5, 2.5], dtype=torch.float64).div(255).reshape(3, 1, 1)
     assert (batch * 255).flatten().tolist() == [0.5, 1.5, 2.5]

@@ -89,7 +89,7 @@ class EagerTorch:
     @property
     def name(self) -> str:
         """Torch's version, since another one may take other memory."""
-        return f"torch-{torch.__version__}-2"
+        return f"torch-{torch.__version__}-3"
 
     def prepare(self, model: LoadedModel, device: Device, precision: Precision) -> Runner:
         """Copy the network to the device in the precision asked for, or return the copy made before."""

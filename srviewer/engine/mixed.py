@@ -11,6 +11,7 @@ from torch import fx, nn
 from srviewer.engine.device import wide_vectors
 from srviewer.engine.merged import (
     ChainedConv,
+    ColoursLastShuffle,
     ConvActivation,
     ConvSum,
     SplitConv,
@@ -19,6 +20,7 @@ from srviewer.engine.merged import (
     merging_works,
     product_in_place,
     wastes_lanes,
+    with_colours_last,
 )
 from srviewer.engine.tracing import traced
 from srviewer.networks.safmn import ChannelLayerNorm
@@ -151,6 +153,8 @@ class _Rewriting:
             if node.op == "call_function" and node in self._narrow:
                 self._merge_sum(node)
                 self._reuse_memory(node)
+            elif node.op == "call_module":
+                self._shuffle_rows(node)
         if wide_vectors():
             for node in self.graph.nodes:
                 self._split(node)
@@ -268,14 +272,26 @@ class _Rewriting:
         if isinstance(self.module.get_submodule(str(attention.target)), ConvActivation):
             node.target = product_in_place
 
+    def _shuffle_rows(self, node: fx.Node) -> None:
+        """Let a pixel shuffle move rows of pixels, and the convolution before it make those."""
+        shuffle = self.modules[str(node.target)]
+        made = node.args[0]
+        if type(shuffle) is not nn.PixelShuffle or not isinstance(made, fx.Node) or made.op != "call_module":
+            return
+        conv = self.module.get_submodule(str(made.target))
+        if not is_plain(conv) or conv.groups > 1 or len(made.users) > 1 or self._uses(made) > 1:
+            return
+        factor = shuffle.upscale_factor
+        self.module.set_submodule(str(made.target), with_colours_last(conv, factor))
+        self.module.set_submodule(str(node.target), ColoursLastShuffle(factor))
+
     def _split(self, node: fx.Node) -> None:
-        """Compute the last few outputs of a convolution, merged or not, for several columns at once."""
+        """Compute the last few outputs of a convolution, merged or not, for several pixels at once."""
         if node.op != "call_module" or node not in self._narrow or self._uses(node) > 1:
             return
         conv = self.modules[str(node.target)]
-        if not wastes_lanes(conv):
-            return
-        self.module.set_submodule(str(node.target), SplitConv(conv, self._activations.get(node)))
+        if wastes_lanes(conv):
+            self.module.set_submodule(str(node.target), SplitConv(conv, self._activations.get(node)))
 
     def _is_before(self, first: fx.Node, second: fx.Node) -> bool:
         return next(one for one in self.graph.nodes if one in (first, second)) is first

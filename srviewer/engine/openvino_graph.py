@@ -272,17 +272,18 @@ class _Translation:
         return self._op.add(result, self._constant(conv.bias[:, None, None]))
 
     def _split_convolution(self, conv: nn.Conv2d, x: Any) -> Any:
-        """Do what `merged.SplitConv` does: the last few outputs for several columns at once."""
+        """Do what `merged.SplitConv` does: the last few outputs for several pixels at once."""
         op, split = self._op, split_weights(conv)
         _, _, height, width = tuple(x.get_output_shape(0))
-        padding, missing = [int(one) for one in conv.padding], -width % split.columns
-        first = op.convolution(x, self._constant(split.first), [1, 1], padding, padding, [1, 1])
+        below, beside = -height % split.rows, -width % split.columns
+        upper, left = (int(one) for one in conv.padding)
+        first = op.convolution(x, self._constant(split.first), [1, 1], [upper, left], [upper, left], [1, 1])
         last = op.convolution(
             x,
             self._constant(split.last),
-            [1, split.columns],
-            padding,
-            [padding[0], padding[1] + missing],
+            [split.rows, split.columns],
+            [upper, left],
+            [upper + below, left + beside],
             [1, 1],
         )
         if conv.bias is not None:
@@ -290,15 +291,18 @@ class _Translation:
             assert split.last_bias is not None
             first = op.add(first, self._constant(split.first_bias[:, None, None]))
             last = op.add(last, self._constant(split.last_bias[:, None, None]))
-        count = (width + missing) // split.columns
-        apart = op.reshape(last, op.constant(np.array([1, split.columns, split.rest, height, count])), False)
+        blocks = (height + below) // split.rows, (width + beside) // split.columns
+        apart = op.reshape(
+            last, op.constant(np.array([1, split.rows, split.columns, split.rest, *blocks])), False
+        )
         joined = op.reshape(
-            self._permuted(apart, 0, 2, 3, 4, 1),
-            op.constant(np.array([1, split.rest, height, width + missing])),
+            self._permuted(apart, 0, 3, 4, 1, 5, 2),
+            op.constant(np.array([1, split.rest, height + below, width + beside])),
             False,
         )
-        if missing:
-            joined = op.slice(joined, *(op.constant(np.array([one])) for one in (0, width, 1, 3)))
+        for axis, (missing, length) in enumerate(((below, height), (beside, width)), start=2):
+            if missing:
+                joined = op.slice(joined, *(op.constant(np.array([one])) for one in (0, length, 1, axis)))
         return op.concat([first, joined], 1)
 
     def _layer_norm(self, norm: ChannelLayerNorm, x: Any) -> Any:

@@ -40,7 +40,7 @@ _PAUSE_POLL = 0.02
 # Input pixels: most that the tile has by whose time that of the run is foretold.
 _FORETELLING_SIDE = 384
 # Output pixels that are rounded at a time: on a CPU they stay in its caches, a GPU needs many to be busy.
-_STRIP_PIXELS = {"cpu": 1 << 16, "cuda": 1 << 22, "mps": 1 << 22}
+_STRIP_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 22, "mps": 1 << 22}
 # ITU-R BT.601, what Y of the papers is made of: a grey result keeps the Y that the colours would have had.
 _LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)
 

