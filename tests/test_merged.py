@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 
@@ -71,6 +72,8 @@ def test_what_is_not_split() -> None:
     assert not wastes_lanes(convolution(50, 48))
     assert not wastes_lanes(convolution(50, 56))
     assert not wastes_lanes(convolution(16, 50))
+    assert not wastes_lanes(convolution(16, 50), nn.ReLU())
+    assert wastes_lanes(convolution(16, 50), nn.Sigmoid())
     assert not wastes_lanes(nn.Conv2d(50, 50, 1))
     assert not wastes_lanes(nn.Conv2d(50, 50, 3, stride=2, padding=1))
     split = split_weights(convolution(50, 50, bias=False))
@@ -128,6 +131,17 @@ def test_activations_and_sums_are_those_of_torch(activation: nn.Module | None) -
     expected = conv(x) if activation is None else activation(conv(x))
     torch.testing.assert_close(ConvActivation(conv, activation)(x), expected, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(ConvSum(conv)(x, expected), conv(x) + expected, rtol=1e-4, atol=1e-5)
+
+
+def test_copies_of_merged_convolutions_that_have_run_give_the_same() -> None:
+    conv, x = convolution(5, 7), picture(5, 6, 8)
+    for merged in (ConvActivation(conv, nn.ReLU()), ConvSum(conv)):
+        arguments = (x,) if isinstance(merged, ConvActivation) else (x, picture(7, 6, 8))
+        expected = merged(*arguments)
+        assert torch.equal(merged(*arguments), expected)
+        assert torch.equal(copy.deepcopy(merged)(*arguments), expected)
+        other = merged(*(torch.cat((one, one), 3) for one in arguments))  # packed for another size
+        torch.testing.assert_close(other[..., :7], expected[..., :7], rtol=1e-4, atol=1e-5)
 
 
 def test_fmen_is_merged_in_every_way() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeGuard, cast
+from typing import Any, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,8 @@ from srviewer.engine.tracing import is_convolution, reach_of_convolution
 _LANES = 16
 # Outputs beyond a multiple of `_LANES` up to which `SplitConv` is the faster way: 50 of FMEN are 48 and 2.
 _MOST_REST = 4
-# Inputs from which it is.
-_LEAST_INPUTS = 32
+# Inputs from which it is, and from which it is where a sigmoid follows.
+_LEAST_INPUTS, _LEAST_INPUTS_SIGMOID = 32, 12
 
 
 class MergedConv(nn.Module):
@@ -35,6 +35,18 @@ class MergedConv(nn.Module):
         self.reach = reach_of_convolution(conv)
         # As oneDNN's operations take them, one after the other.
         self._geometry = _pair(conv.padding), list(conv.stride), list(conv.dilation), conv.groups
+        self._packed: Tensor | None = None
+
+    def packed(self, x: Tensor) -> Tensor:
+        """Return the weight in the order that oneDNN wants, which it would otherwise make anew each time."""
+        if self._packed is None:
+            pack = torch.ops.mkldnn._reorder_convolution_weight
+            self._packed = cast("Tensor", pack(self.weight.detach(), *self._geometry, list(x.shape)))
+        return self._packed
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out of copies what cannot be copied."""
+        return self.__dict__ | {"_packed": None}
 
 
 class ConvActivation(MergedConv):
@@ -55,7 +67,7 @@ class ConvActivation(MergedConv):
     def forward(self, x: Tensor) -> Tensor:
         """Map N x inputs x H x W to N x outputs x H' x W', of the weight's dtype."""
         merged = torch.ops.mkldnn._convolution_pointwise.default(
-            x, self.weight, self.bias, *self._geometry, *self._activation
+            x, self.packed(x), self.bias, *self._geometry, *self._activation
         )
         return cast("Tensor", merged)
 
@@ -66,7 +78,7 @@ class ConvSum(MergedConv):
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         """Map N x inputs x H x W, and `other` of the output's shape, to N x outputs x H' x W'."""
         merged = torch.ops.mkldnn._convolution_pointwise.binary(
-            x, other, self.weight, self.bias, *self._geometry, "add", 1.0, None, [], None
+            x, other, self.packed(x), self.bias, *self._geometry, "add", 1.0, None, [], None
         )
         return cast("Tensor", merged)
 
@@ -257,14 +269,15 @@ def is_plain(module: nn.Module) -> TypeGuard[nn.Conv2d]:
     )
 
 
-def wastes_lanes(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-    """Return whether a module is a convolution that ``SplitConv`` does faster."""
+def wastes_lanes(module: nn.Module, activation: nn.Module | None = None) -> TypeGuard[nn.Conv2d]:
+    """Return whether a module is a convolution that ``SplitConv`` does faster, with what follows it."""
+    least = _LEAST_INPUTS_SIGMOID if isinstance(activation, nn.Sigmoid) else _LEAST_INPUTS
     return (
         is_convolution(module, 3)
         and isinstance(module, nn.Conv2d)
         and module.dilation == (1, 1)
         and module.groups == 1
-        and module.in_channels >= _LEAST_INPUTS
+        and module.in_channels >= least
         and module.out_channels > _LANES
         and 0 < module.out_channels % _LANES <= _MOST_REST
     )

@@ -158,6 +158,8 @@ class _Rewriting:
         if wide_vectors():
             for node in self.graph.nodes:
                 self._split(node)
+        for node in self.graph.nodes:
+            self._pack(node)
 
     def _module(self, node: fx.Node) -> None:
         target = str(node.target)
@@ -292,6 +294,13 @@ class _Rewriting:
         conv = self.modules[str(node.target)]
         if wastes_lanes(conv):
             self.module.set_submodule(str(node.target), SplitConv(conv, self._activations.get(node)))
+
+    def _pack(self, node: fx.Node) -> None:
+        """Let a convolution keep its weights in the order of oneDNN, too, if nothing was merged with it."""
+        if node.op == "call_module":
+            conv = self.module.get_submodule(str(node.target))
+            if is_plain(conv):
+                self.module.set_submodule(str(node.target), ConvActivation(conv, None))
 
     def _is_before(self, first: fx.Node, second: fx.Node) -> bool:
         return next(one for one in self.graph.nodes if one in (first, second)) is first
