@@ -78,6 +78,16 @@ def test_memory_of_a_tiny_image_says_nothing_about_a_large_one() -> None:
     assert History([RUN]).estimate(BSRN, Size(10_000, 10_000), 8, OPTIONS).memory_bytes is None
 
 
+def test_runs_to_files_do_not_grow_with_the_image() -> None:
+    to_file = replace(RUN, in_memory=False)
+    history = History([RUN, to_file, replace(to_file, peak_memory_bytes=400_000_000)])
+    estimate = history.estimate(BSRN, Size(200, 100), 8, OPTIONS)
+    assert (estimate.file_memory_bytes, estimate.memory_bytes) == (500_000_000, 500_000_000 + 240_000 * 3)
+    assert history.estimate(BSRN, Size(201, 100), 8, OPTIONS).file_memory_bytes is None
+    assert history.estimate(BSRN, LR, 8, replace(OPTIONS, tile=64)).file_memory_bytes is None
+    assert History([RUN]).estimate(BSRN, LR, 8, OPTIONS).file_memory_bytes is None
+
+
 def test_what_is_too_short_or_too_old_is_forgotten() -> None:
     history = History()
     history.add(replace(RUN, seconds=0.001))

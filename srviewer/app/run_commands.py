@@ -77,6 +77,7 @@ class RunCommands(QObject):
                         output,
                         estimated_bytes(output.width, output.height, bits, channels, "TIFF"),
                         estimate.seconds,
+                        estimate.file_memory_bytes,
                         not (model.startswith("bicubic_") and image in networks),
                     ),
                 )

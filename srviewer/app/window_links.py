@@ -235,7 +235,8 @@ class WindowLinks(QObject):
             return
         found = self._session.estimate(job.image, job.model, job.options)
         if found is not None:
-            self._window.queue.set_estimate(job.id, JobEstimate(found.seconds, found.memory_bytes))
+            memory = found.memory_bytes if job.output is None else found.file_memory_bytes
+            self._window.queue.set_estimate(job.id, JobEstimate(found.seconds, memory))
 
     def _show_recent(self) -> None:
         menu = self._window.recent_menu

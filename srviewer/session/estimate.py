@@ -109,6 +109,7 @@ class Estimate:
     basis : where `seconds` comes from; None without it.
     memory_bytes : rough peak, as such runs had it (resident set on a CPU, allocated on CUDA); None where none
         ran.
+    file_memory_bytes : the same, if the result is written to a file as it is made.
     """
 
     output: Size
@@ -116,6 +117,7 @@ class Estimate:
     seconds: float | None = None
     basis: Basis | None = None
     memory_bytes: int | None = None
+    file_memory_bytes: int | None = None
 
 
 class History:
@@ -142,7 +144,7 @@ class History:
         Only runs on the same device and in the same precision count. Time comes from this network's runs (the
         median of the latest five), else from other networks' in proportion to their Multi-Adds.
         Memory comes from this network's runs alone: its part that grows with the image is the pictures', the
-        rest is the tiles' and stays.
+        rest is the tiles' and stays. Of runs to files none grows: the most that one took is told.
         """
         output = lr.times(workload.scale)
         result_bytes = output.pixels * 3 * (bits // 8)
@@ -153,15 +155,15 @@ class History:
         ]
         passes = _ENSEMBLE_RUNS if options.self_ensemble else 1
         own = [run for run in comparable if run.workload == workload]
+        alike = [run for run in own if run.tile == options.tile]
         rate, basis = _rate(workload, own, comparable)
         return Estimate(
             output=output,
             result_bytes=result_bytes,
             seconds=None if rate is None else rate * output.pixels * passes,
             basis=basis,
-            memory_bytes=_memory(
-                [run for run in own if run.in_memory and run.tile == options.tile], output, bits
-            ),
+            memory_bytes=_memory([run for run in alike if run.in_memory], output, bits),
+            file_memory_bytes=_file_memory([run for run in alike if not run.in_memory], output),
         )
 
 
@@ -181,6 +183,12 @@ def _rate(
     if not rates:
         return None, None
     return statistics.median(rates[-10:]) * workload.multi_adds_720p / _OUTPUT_PIXELS_720P, "derived"
+
+
+def _file_memory(runs: list[Measurement], output: Size) -> int | None:
+    """Return the largest peak of runs to files; what much smaller ones took says nothing."""
+    peaks = [run.peak_memory_bytes for run in runs if 4 * run.output_pixels >= output.pixels]
+    return max(peaks, default=None)
 
 
 def _memory(runs: list[Measurement], output: Size, bits: int) -> int | None:

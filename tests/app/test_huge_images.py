@@ -555,7 +555,7 @@ def test_results_too_large_for_memory_are_asked_for_as_well(
 
 def runs(*needed: int) -> list[FileRun]:
     return [
-        FileRun("scan", f"net{index}_x4", f"Net {index}", Size(40, 30), one, 12.0, index > 0)
+        FileRun("scan", f"net{index}_x4", f"Net {index}", Size(40, 30), one, 12.0, 3 << 29, index > 0)
         for index, one in enumerate(needed)
     ]
 
@@ -570,6 +570,9 @@ def test_the_dialog_names_files_beside_the_image_and_numbers_those_that_exist(
     dialog.show()
     assert dialog.answer() == (None, tmp_path / "scan_net1_x4_2.tif", tmp_path / "scan_net2_x4_2.tif")
     assert dialog.sum.text().startswith("2 files, up to 2.0 MB · about 0:24 · ")
+    assert (
+        dialog.list.item(2).text().endswith("\n40 × 30 · up to 1.0 MB · about 0:12 · about 1.50 GB of memory")
+    )
     assert dialog.accept_button.isEnabled()
     dialog.list.item(0).setCheckState(Qt.CheckState.Checked)
     assert dialog.answer()[0] == tmp_path / "scan_net0_x4.tif"

@@ -31,6 +31,7 @@ class FileRun:
     output : size of the result in pixels.
     needed_bytes : that its file takes at most.
     seconds : that it will probably take; None where nothing comparable ran yet.
+    memory_bytes : that it will probably take at its peak; None where nothing comparable ran yet.
     is_chosen : whether it is run unless the user says otherwise.
     """
 
@@ -40,6 +41,7 @@ class FileRun:
     output: Size
     needed_bytes: int
     seconds: float | None
+    memory_bytes: int | None = None
     is_chosen: bool = True
 
 
@@ -125,6 +127,8 @@ class RunToFilesDialog(FormDialog):
             parts = [str(run.output), f"up to {bytes_text(run.needed_bytes)}"]
             if run.seconds is not None:
                 parts.append(f"about {clock_text(run.seconds)}")
+            if run.memory_bytes is not None:
+                parts.append(f"about {bytes_text(run.memory_bytes)} of memory")
             shown = name if path is None else path.name
             self.list.item(row).setText(f"{run.title}: {shown}\n{' · '.join(parts)}")
         self.list.blockSignals(False)
