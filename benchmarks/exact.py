@@ -45,7 +45,7 @@ from srviewer.zoo.spec import SPECS
 SIDES = (64, 96, 128, 200, 256, 512)
 SIZES = ((257, 256), (521, 331))
 """Width and height; the last two have odd or prime sides."""
-LARGE, LARGE_SIDES = (1499, 1201), (200,)
+LARGE, LARGE_SIDES = (1499, 1201), (200, 512)
 
 
 def models_of(model_id: str, files: list[Path]) -> list[LoadedModel]:
@@ -116,7 +116,7 @@ def matrix(ids: list[str], files: list[Path], write: Path | None) -> None:
     sides, sizes = ", ".join(map(str, SIDES)), ", ".join(f"{w}x{h}" for w, h in SIZES)
     lines = [
         f"{platform.machine()}, torch {torch.__version__}; tiles of {sides} px on images of {sizes};",
-        f"for x4 also tiles of {', '.join(map(str, LARGE_SIDES))} px on {LARGE[0]}x{LARGE[1]}.",
+        f"tiles of {', '.join(map(str, LARGE_SIDES))} px on {LARGE[0]}x{LARGE[1]}.",
         "",
         "| network | weights | runs | fp32: levels | fp32: least PSNR | bf16 untiled | bf16 tiled, least |",
         "|---|---|---|---|---|---|---|",
@@ -125,7 +125,7 @@ def matrix(ids: list[str], files: list[Path], write: Path | None) -> None:
     for model in (one for model_id in ids for one in models_of(model_id, files)):
         worst, least, runs = 0, float("inf"), 0
         whole_bf16 = tiled_bf16 = float("inf")
-        for size in (*SIZES, LARGE) if model.scale == 4 else SIZES:
+        for size in (*SIZES, LARGE):
             image = photo(*size)
             whole, _ = run(model, image, "fp32", None)
             for side in LARGE_SIDES if size == LARGE else SIDES:

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# One seed: a suite that passes here passes everywhere. `--hypothesis-profile=search` looks for new examples.
-settings.register_profile("steady", derandomize=True, deadline=None)
-settings.register_profile("search", deadline=None, max_examples=500)
+# One seed, and no clock: a suite that passes here passes everywhere. Folders may be shared by the examples of
+# a test. `--hypothesis-profile=search` looks for new examples.
+CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=CHECKS)
+settings.register_profile("search", deadline=None, max_examples=500, suppress_health_check=CHECKS)
 settings.load_profile("steady")
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 from torch import Tensor
@@ -380,7 +380,6 @@ def test_truncation_is_seen_wherever_it_falls(tmp_path: Path, kind: str) -> None
     max_examples=60,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data(), old=st.booleans())
 def test_corruption_never_escapes_as_another_error(tmp_path: Path, data: st.DataObject, old: bool) -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from icc_profiles import display_p3, inks, linear_grey
 from numpy.typing import NDArray
@@ -110,7 +110,7 @@ def png(
     transparent=st.booleans(),
     format_=st.sampled_from(LOSSLESS),
 )
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None)
 def test_what_is_written_is_read_again(
     tmp_path: Path, height: int, width: int, wide: bool, grey: bool, transparent: bool, format_: FormatName
 ) -> None:

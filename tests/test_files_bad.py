@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from icc_profiles import display_p3, inks, linear_grey
 from numpy.typing import NDArray
@@ -150,7 +150,7 @@ def test_a_png_with_a_changed_byte_in_its_pixels_is_damaged(tmp_path: Path, name
 
 
 @given(name=st.sampled_from(NAMES), seed=st.integers(0, 2**32 - 1), early=st.booleans())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None)
 def test_whatever_a_file_holds_it_is_a_picture_or_one_sentence(
     tmp_path: Path, name: str, seed: int, early: bool
 ) -> None:

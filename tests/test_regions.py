@@ -11,7 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from icc_profiles import display_p3, linear_grey
 from numpy.typing import NDArray
@@ -23,8 +23,6 @@ from srviewer.imaging.image import Image
 from srviewer.imaging.levels import halve
 from srviewer.imaging.regions import RegionSource, open_regions
 from srviewer.imaging.segments import SegmentCache, parts
-
-SHARED_FOLDER = [HealthCheck.function_scoped_fixture]
 
 
 def noise(*shape: int, dtype: Any = np.uint8, seed: int = 3) -> NDArray[Any]:
@@ -96,7 +94,7 @@ def refusal(act: Any) -> str:
     big=st.booleans(),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=SHARED_FOLDER)
+@settings(max_examples=150, deadline=None)
 def test_tiff_of_every_kind(
     tmp_path: Path,
     height: int,
@@ -272,7 +270,7 @@ def test_only_what_is_touched_is_decoded(tmp_path: Path) -> None:
     band=st.integers(1, 900),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=120, deadline=None, suppress_health_check=SHARED_FOLDER)
+@settings(max_examples=120, deadline=None)
 def test_png_of_every_kind_in_any_order(
     tmp_path: Path,
     height: int,
@@ -491,7 +489,7 @@ def test_files_that_are_no_images(tmp_path: Path) -> None:
 
 
 @given(seed=st.integers(0, 10_000), name=st.sampled_from(["a.tif", "a.png", "a.bmp"]))
-@settings(max_examples=150, deadline=None, suppress_health_check=SHARED_FOLDER)
+@settings(max_examples=150, deadline=None)
 def test_damaged_files_give_one_sentence_or_pixels(tmp_path: Path, seed: int, name: str) -> None:
     path = tmp_path / name
     random = np.random.default_rng(seed)

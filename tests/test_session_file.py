@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srviewer.session.comparison import Comparison, Mode, Pane, PaneKind
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_what_is_saved_is_opened(folder: Path, data: st.DataObject) -> None:
     references: st.SearchStrategy[Reference | None] = st.one_of(
@@ -126,7 +126,7 @@ def test_a_cut_file_is_a_clear_error(folder: Path) -> None:
             open_session(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(max_examples=150)
 @given(st.data())
 def test_any_wrong_value_is_a_clear_error_or_none(folder: Path, data: st.DataObject) -> None:
     """Damage anywhere in the tree never gives another exception than the one that is documented."""

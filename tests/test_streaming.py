@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from icc_profiles import display_p3, linear_grey
 from numpy.typing import NDArray
@@ -34,7 +34,6 @@ from srviewer.imaging.png_rows import joined_adler
 from srviewer.imaging.regions import open_regions
 from srviewer.imaging.streaming import StreamWriter, estimated_bytes, open_stream, require_space
 
-SHARED_FOLDER = [HealthCheck.function_scoped_fixture]
 Bits = Literal[8, 16]
 
 
@@ -118,7 +117,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     compress=st.booleans(),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=80, deadline=None, suppress_health_check=SHARED_FOLDER)
+@settings(max_examples=80, deadline=None)
 @pytest.mark.usefixtures("small_parts")
 def test_what_is_streamed_is_read_again(
     tmp_path: Path,
@@ -168,7 +167,7 @@ def test_other_programs_read_it(tmp_path: Path, name: str, bits: Bits, transpare
 
 @pytest.mark.usefixtures("small_parts")
 @given(height=st.integers(1, 150), width=st.integers(1, 150), bits=st.sampled_from([8, 16]))
-@settings(max_examples=40, deadline=None, suppress_health_check=SHARED_FOLDER)
+@settings(max_examples=40, deadline=None)
 def test_every_level_is_half_of_the_one_before(tmp_path: Path, height: int, width: int, bits: Bits) -> None:
     path = tmp_path / "a.tif"
     image = picture(height, width, bits, transparent=True)
