@@ -3,8 +3,6 @@ from __future__ import annotations
 import dataclasses
 import sys
 import threading
-import time
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -225,18 +223,17 @@ def test_cancelling_answers_within_a_tile(
 ) -> None:
     window = make_window(dataclasses.replace(FAST, ticked=("safmn_x4",), options=SLOW, run_on_drop=True))
     session = window.controller.session
-    stamps: list[float] = []
-    window.controller.bridge.tile_arrived.connect(lambda _: stamps.append(time.monotonic()))
+    tiles: list[object] = []
+    window.controller.bridge.tile_arrived.connect(tiles.append)
     drop(window, [make_image("a.png", 320, 320)])
-    qtbot.waitUntil(lambda: len(stamps) >= 4, timeout=60_000)
+    qtbot.waitUntil(lambda: len(tiles) >= 4, timeout=60_000)
     (entry,) = session.document.images
     assert session.document.partial(entry.id, "safmn_x4") is not None
     assert window.controller.panes.contents[0].picture is not None
-    tile = max(later - earlier for earlier, later in pairwise(stamps))
-    begun = time.monotonic()
+    seen = len(tiles)
     window.table["cancel"].trigger()
     qtbot.waitUntil(lambda: session.queue.idle, timeout=10_000)
-    assert time.monotonic() - begun < 0.2 + max(tile, 0.1)
+    assert len(tiles) <= seen + 1  # how long that takes is measured by benchmarks/responsiveness.py
     (job,) = session.queue.jobs
     assert job.state == "cancelled"
     assert session.document.result(entry.id, "safmn_x4") is None
