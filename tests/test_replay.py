@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from srviewer.engine import replay
+from srviewer.engine.device import Device
 from srviewer.engine.replay import Recording, Replayed, record
+from srviewer.engine.telemetry import PeakMeter
 from srviewer.zoo import families
 from srviewer.zoo.model import LoadedModel
 from srviewer.zoo.spec import SPECS
@@ -35,7 +37,7 @@ def recorded_on_a_cpu(network: Callable[[Tensor], Tensor], batch: Tensor) -> Rec
     def again() -> None:
         torch.mul(kept, 2, out=answer)
 
-    return Recording(kept, answer, again)
+    return Recording(kept, answer, again, 5_000_000)
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_a_recording_that_gives_something_else_is_not_used(
 ) -> None:
     def corrupt(network: Callable[[Tensor], Tensor], batch: Tensor) -> Recording:
         answer = torch.full_like(batch, wrong)
-        return Recording(batch.clone(), answer, lambda: None)
+        return Recording(batch.clone(), answer, lambda: None, 0)
 
     monkeypatch.setattr(replay, "record", corrupt)
     network = Doubling()
@@ -123,6 +125,22 @@ def test_a_recording_that_gives_something_else_is_not_used(
     for batch in batches(4):
         assert torch.equal(replayed(batch), batch * 2)
     assert network.runs == 4
+
+
+def test_a_meter_sees_the_memory_of_a_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("memory_allocated", 7), ("max_memory_allocated", 9)):
+        monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
+    for name in ("synchronize", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, lambda _: None)
+    batch = batches(1)[0]
+    recording = recorded_on_a_cpu(Doubling(), batch)
+    with PeakMeter(Device("cuda:0", "cuda", "a card")) as meter:
+        assert meter.peak() == 9
+        recording(batch)
+    assert meter.peak() == 5_000_007
+    with PeakMeter(Device("cuda:0", "cuda", "a card")) as later:
+        pass
+    assert later.peak() == 9
 
 
 @ON_A_GPU

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from srviewer.engine.telemetry import count_replayed
+
 # Input pixels up to which starting the kernels is felt. What a recording holds grows with the image, too.
 _MOST_PIXELS = 1 << 18
 # Runs in which the libraries choose and load their kernels: neither can be recorded.
@@ -25,16 +27,19 @@ class Recording:
     batch : is read by `replay`.
     answer : is written by `replay`.
     replay : does it again.
+    held_bytes : of memory that it has for the features between.
     """
 
     batch: Tensor
     answer: Tensor
     replay: Callable[[], None]
+    held_bytes: int
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Return the network's answer to a batch of the recorded shape, in memory of its own."""
         self.batch.copy_(batch)
         self.replay()
+        count_replayed(self.held_bytes)
         return self.answer.clone()
 
 
@@ -99,8 +104,11 @@ def record(network: Callable[[Tensor], Tensor], batch: Tensor) -> Recording:
                     network(kept)
             torch.cuda.current_stream().wait_stream(beside)
             graph = torch.cuda.CUDAGraph()
+            torch.cuda.empty_cache()  # as recording does: so that what is added is the recording's
+            before = torch.cuda.memory_reserved()
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 answer = network(kept)
+            held = torch.cuda.memory_reserved() - before
     finally:
         torch.backends.cudnn.benchmark = settled
-    return Recording(kept, answer, graph.replay)
+    return Recording(kept, answer, graph.replay, max(0, held))

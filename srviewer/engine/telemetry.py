@@ -18,6 +18,8 @@ from srviewer.engine.device import Device
 from srviewer.engine.request import Progress
 
 _SAMPLING_SECONDS = 0.002  # a convolution that sets the peak of a small tile lasts some milliseconds
+# Bytes of the largest recording (`count_replayed`) that has run since the last meter began.
+_replayed = 0
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 
@@ -44,11 +46,18 @@ def release_memory(device: Device) -> None:
             trim(0)
 
 
+def count_replayed(size: int) -> None:
+    """Count the memory of a CUDA graph that runs: it is its own, and torch's count leaves it out."""
+    global _replayed
+    _replayed = max(_replayed, size)
+
+
 class PeakMeter:
     """Watches the most memory that is in use between entering and leaving a ``with`` block.
 
-    On CUDA torch counts it. On a CPU the kernel does where it lets us reset its count (Linux); elsewhere, and
-    on MPS, a thread looks every 2 ms. The thread has ended when the block is left.
+    On CUDA torch counts it, and what CUDA graphs hold is added. On a CPU the kernel does where it lets us
+    reset its count (Linux); elsewhere, and on MPS, a thread looks every 2 ms. The thread has ended when the
+    block is left.
 
     Attributes
     ----------
@@ -69,6 +78,8 @@ class PeakMeter:
         if device.kind == "cuda":
             torch.cuda.synchronize(device.torch)
             torch.cuda.reset_peak_memory_stats(device.torch)
+            global _replayed
+            _replayed = 0
         elif device.kind == "cpu":
             self._kernel_counts = _reset_resident_peak()
         self.before = self._seen = memory_in_use(device)
@@ -89,7 +100,10 @@ class PeakMeter:
     def peak(self) -> int:
         """Return the most bytes in use since entering, in the sense of `memory_in_use`."""
         if self.device.kind == "cuda":
-            now = int(torch.cuda.max_memory_allocated(self.device.torch))
+            now = max(
+                int(torch.cuda.max_memory_allocated(self.device.torch)),
+                memory_in_use(self.device) + _replayed,
+            )
         elif self._kernel_counts:
             now = _resident_peak()
         else:
