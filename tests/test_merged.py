@@ -89,6 +89,8 @@ def test_a_shuffle_with_the_colours_last_is_a_pixel_shuffle(
     found = ColoursLastShuffle(factor)(with_colours_last(conv, factor)(x))
     assert found.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(found, nn.PixelShuffle(factor)(conv(x)), rtol=1e-4, atol=1e-5)
+    planes = with_colours_last(conv, factor)(x).contiguous()
+    torch.testing.assert_close(ColoursLastShuffle(factor)(planes), found)
 
 
 @given(height=st.integers(1, 9), width=st.integers(1, 9), biases=st.tuples(st.booleans(), st.booleans()))

@@ -168,7 +168,7 @@ class SplitConv(nn.Module):
         first = self._first(x).permute(0, 2, 3, 1)
         last = self._last(nn.functional.pad(x, (0, beside, 0, below)) if below or beside else x)
         blocks = last.permute(0, 2, 3, 1)
-        blocks = blocks.view(*blocks.shape[:3], self._rows, self._columns, self._rest)
+        blocks = blocks.reshape(*blocks.shape[:3], self._rows, self._columns, self._rest)
         last = blocks.transpose(2, 3).reshape(count, height + below, width + beside, self._rest)
         result = torch.cat((first, last[:, :height, :width]), 3).permute(0, 3, 1, 2)
         return result if other is None else result.add_(other)
@@ -185,7 +185,7 @@ class ColoursLastShuffle(nn.PixelShuffle):
         """Map N x (factor² colours) x H x W, channels last, to N x colours x (factor H) x (factor W)."""
         factor = self.upscale_factor
         count, channels, height, width = input.shape
-        blocks = input.permute(0, 2, 3, 1).view(count, height, width, factor, channels // factor)
+        blocks = input.permute(0, 2, 3, 1).reshape(count, height, width, factor, channels // factor)
         rows = blocks.transpose(2, 3).reshape(count, factor * height, factor * width, -1)
         return rows.permute(0, 3, 1, 2)
 
