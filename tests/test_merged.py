@@ -72,8 +72,6 @@ def test_what_is_not_split() -> None:
     assert not wastes_lanes(convolution(50, 48))
     assert not wastes_lanes(convolution(50, 56))
     assert not wastes_lanes(convolution(16, 50))
-    assert not wastes_lanes(convolution(16, 50), nn.ReLU())
-    assert wastes_lanes(convolution(16, 50), nn.Sigmoid())
     assert not wastes_lanes(nn.Conv2d(50, 50, 1))
     assert not wastes_lanes(nn.Conv2d(50, 50, 3, stride=2, padding=1))
     split = split_weights(convolution(50, 50, bias=False))

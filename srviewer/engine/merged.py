@@ -16,8 +16,8 @@ from srviewer.engine.tracing import is_convolution, reach_of_convolution
 _LANES = 16
 # Outputs beyond a multiple of `_LANES` up to which `SplitConv` is the faster way: 50 of FMEN are 48 and 2.
 _MOST_REST = 4
-# Inputs from which it is, and from which it is where a sigmoid follows.
-_LEAST_INPUTS, _LEAST_INPUTS_SIGMOID = 32, 12
+# Inputs from which it is.
+_LEAST_INPUTS = 32
 
 
 class MergedConv(nn.Module):
@@ -269,15 +269,14 @@ def is_plain(module: nn.Module) -> TypeGuard[nn.Conv2d]:
     )
 
 
-def wastes_lanes(module: nn.Module, activation: nn.Module | None = None) -> TypeGuard[nn.Conv2d]:
-    """Return whether a module is a convolution that ``SplitConv`` does faster, with what follows it."""
-    least = _LEAST_INPUTS_SIGMOID if isinstance(activation, nn.Sigmoid) else _LEAST_INPUTS
+def wastes_lanes(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Return whether a module is a convolution that ``SplitConv`` does faster."""
     return (
         is_convolution(module, 3)
         and isinstance(module, nn.Conv2d)
         and module.dilation == (1, 1)
         and module.groups == 1
-        and module.in_channels >= least
+        and module.in_channels >= _LEAST_INPUTS
         and module.out_channels > _LANES
         and 0 < module.out_channels % _LANES <= _MOST_REST
     )
